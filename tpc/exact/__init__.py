@@ -1,0 +1,1 @@
+"""Exact arithmetic: width exponents, real constants, and coefficients of the width."""
