@@ -1,0 +1,160 @@
+"""The typed program: its graph, and the tables of what the graph's leaves stand for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from tpc.exact import Affine, Coefficient, Constant
+
+if TYPE_CHECKING:
+    from tpc.diagnostics import Diagnostic, Source, Span
+    from tpc.ir.node import Node
+    from tpc.ir.types import TensorType
+
+
+@dataclass(frozen=True)
+class ParamSpec:
+    """What is known of one weight (theory: generalised abc-parametrization).
+
+    The trainable tensor is ``w``, the weight that the network uses is ``W = mult * n^-a * w``,
+    ``w ~ N(0, sigma^2 n^-2b)`` at initialisation, and its learning rate is ``rate * n^-c`` with
+    ``rate`` the optimizer's when None. ``init`` "zero" and "one" speak of W itself. ``a``, ``b``
+    and ``c`` are None until a parametrization fills them in.
+    """
+
+    name: str
+    type: TensorType
+    a: Affine | None = None
+    b: Affine | None = None
+    c: Affine | None = None
+    sigma: Constant = field(default_factory=lambda: Constant.of(1))
+    mult: Constant = field(default_factory=lambda: Constant.of(1))
+    rate: Constant | None = None
+    init: str = "normal"
+    frozen: bool = False
+    decay: Coefficient | None = None
+    eps: Coefficient | None = None
+    span: Span | None = None
+
+    @property
+    def multiplier(self) -> Coefficient:
+        """``mult * n^-a``: the factor between the trainable w and the effective W."""
+        return Coefficient(self.mult, -self.exponent("a"))
+
+    @property
+    def entry_exponent(self) -> Affine:
+        """``p = a + b``: entries of the initial W are of size n^-p."""
+        return self.exponent("a") + self.exponent("b")
+
+    @property
+    def entry_std(self) -> Constant:
+        """Width-free factor of the standard deviation of the initial W."""
+        return self.mult * self.sigma
+
+    def exponent(self, which: str) -> Affine:
+        """Return the exponent a, b or c.
+
+        Raises:
+            LookupError: no parametrization has filled it in yet.
+        """
+        value: Affine | None = getattr(self, which)
+        if value is None:
+            raise LookupError(f"param {self.name} has no exponent {which} yet")
+        return value
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """One input of the program: ``role`` is "input", "target" or "noise"."""
+
+    name: str
+    type: TensorType
+    role: str = "input"
+    span: Span | None = None
+
+
+@dataclass(frozen=True)
+class NamedValue:
+    """A value that the program names; ``name`` is unique (a loop's earlier ones are ``z#1``...)."""
+
+    name: str
+    node: Node
+    span: Span | None = None
+
+
+@dataclass(frozen=True)
+class OptimizerSpec:
+    """One ``optimizer`` line: ``params`` is None for the line that takes the rest."""
+
+    name: str
+    options: Mapping[str, Coefficient | str]
+    params: tuple[str, ...] | None = None
+    span: Span | None = None
+
+
+@dataclass(frozen=True)
+class Module:
+    """A program after elaboration. ``outputs`` are the network values that the loss consumes.
+
+    ``loss`` is a scalar that is not batched (None without ``train:``). ``spans`` tells where a
+    node was first made. ``parametrization`` is the name that still has to fill exponents in.
+    """
+
+    source: Source
+    width: str
+    sizes: Mapping[str, int]
+    reals: Mapping[str, Constant]
+    exponents: tuple[str, ...]
+    inputs: Mapping[str, InputSpec]
+    params: Mapping[str, ParamSpec]
+    values: tuple[NamedValue, ...]
+    outputs: tuple[NamedValue, ...]
+    loss: Node | None = None
+    optimizers: tuple[OptimizerSpec, ...] = ()
+    parametrization: str | None = None
+    spans: Mapping[Node, Span] = field(default_factory=lambda: MappingProxyType({}))
+    notes: tuple[Diagnostic, ...] = ()
+
+    @property
+    def output(self) -> NamedValue:
+        """The value called ``f`` where there is one, else the first output."""
+        for value in self.outputs:
+            if value.name == "f":
+                return value
+        return self.outputs[0]
+
+    @property
+    def trained(self) -> tuple[str, ...]:
+        """Names of the params that move under training, in the order of declaration."""
+        if self.loss is None:
+            return ()
+        return tuple(name for name, spec in self.params.items() if not spec.frozen)
+
+    def optimizer_of(self, param: str) -> OptimizerSpec | None:
+        """Return the optimizer line that moves ``param`` (None when frozen or untrained)."""
+        if param not in self.trained:
+            return None
+        rest = None
+        for line in self.optimizers:
+            if line.params is None:
+                rest = line
+            elif param in line.params:
+                return line
+        return rest
+
+    def with_exponents(self, values: Mapping[str, Affine]) -> Module:
+        """Return the module with symbolic exponents replaced in every param."""
+        params = {name: _substitute(spec, values) for name, spec in self.params.items()}
+        left = tuple(symbol for symbol in self.exponents if symbol not in values)
+        return replace(self, params=MappingProxyType(params), exponents=left)
+
+
+def _substitute(spec: ParamSpec, values: Mapping[str, Affine]) -> ParamSpec:
+    new = {
+        which: None if (old := getattr(spec, which)) is None else old.substitute(values)
+        for which in ("a", "b", "c")
+    }
+    return replace(spec, **new)

@@ -1,0 +1,211 @@
+"""The contract of an op: everything the compiler knows about it, in one class in one file.
+
+An op has a typing rule (``infer``), a vector-Jacobian product, a meaning at finite width (``evaluate``),
+a rule for width exponents and sign characters (``exponents``), a rule for second moments in the limit
+(``moment``) and a cost (``flops``). A rule that an op does not have is a :class:`MissingRule`, which
+names op and stage: never a guess.
+
+A surface function (``softmax(x, axis = 2)``) is a :class:`Function`: a signature, documentation, and how
+it builds nodes. Simple ops have one of the same name beside them; composite functions (``layer_norm``)
+have no op of their own and inherit every rule from what they are built of.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from tpc.ir.node import Node
+    from tpc.ir.types import TensorType
+    from tpc.limit.moments import MomentContext, MomentRule
+    from tpc.scaling.interpret import ScalingContext
+    from tpc.scaling.state import Size
+
+
+class OpTypeError(Exception):
+    """Operands that do not fit an op: what is wrong, which operand, and how to mend it.
+
+    ``operand`` is the position of the operand at fault among the *nodes* given to the function, or
+    None when it is the call as a whole.
+    """
+
+    def __init__(self, message: str, *, operand: int | None = None, help: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.operand = operand
+        self.help = help
+
+
+class MissingRule(Exception):  # noqa: N818 - it is a fact about an op, reported as a diagnostic
+    """An op has no rule for a stage. ``node`` is where it was met."""
+
+    def __init__(self, node: Node, stage: str, detail: str = "") -> None:
+        super().__init__(f"op {node.op.name} has no {stage} rule{': ' + detail if detail else ''}")
+        self.node = node
+        self.stage = stage
+        self.detail = detail
+
+
+@dataclass(frozen=True)
+class EvalContext:
+    """What finite-width execution knows besides the arrays: the width and the number of samples."""
+
+    width: int
+    batch: int | None = None
+
+    def shape(self, type_: TensorType) -> tuple[int, ...]:
+        """Return the array shape of a value of this type."""
+        return type_.shape(self.width, self.batch)
+
+
+class Op(ABC):
+    """One operation. Ops are stateless singletons; what varies stands in a node's attributes."""
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def infer(
+        self, operands: tuple[TensorType, ...], attrs: Mapping[str, Any]
+    ) -> TensorType:
+        """Return the result's type.
+
+        Raises:
+            OpTypeError: the operands do not fit.
+        """
+
+    def vjp(self, node: Node, cotangent: Node) -> tuple[Node | None, ...]:
+        """Return the cotangent of each operand (None: no derivative flows there).
+
+        Cotangents are given in the operand's ``dims``; the batch axis is the caller's business:
+        a rule neither sums over it nor adds it.
+        """
+        raise MissingRule(node, "derivative")
+
+    def evaluate(
+        self, node: Node, arrays: Sequence[np.ndarray], context: EvalContext
+    ) -> np.ndarray:
+        """Return the value at finite width. Batched operands have the batch axis in front."""
+        raise MissingRule(node, "finite-width")
+
+    def exponents(self, node: Node, sizes: Sequence[Size], context: ScalingContext) -> Size:
+        """Return the width exponents and sign characters of the result (theory: tropical calculus)."""
+        raise MissingRule(node, "scaling")
+
+    def moment(self, node: Node, other: Node, context: MomentContext) -> MomentRule:
+        """Return the limit of E[Z^node Z^other'] in terms of the operands' moments."""
+        raise MissingRule(node, "limit")
+
+    def flops(self, node: Node, context: EvalContext) -> int:
+        """Return the floating-point operations of one evaluation (elements of the result by default)."""
+        count = 1
+        for extent in context.shape(node.type):
+            count *= extent
+        return count
+
+
+@dataclass(frozen=True)
+class Argument:
+    """One argument of a surface function.
+
+    ``kind`` says what the elaborator hands over:
+
+    * ``value``: a Node; ``values``: the rest of the positional arguments, a tuple of Nodes;
+    * ``axis``: one 0-based position, ``axes``: a tuple of them (the user writes ``axis = (1, 2)``,
+      1-based, of the first value argument; ``axes`` also takes a single one);
+    * ``integer``: an int; ``integers``: a tuple of ints (a single one is given as 1-tuple);
+    * ``number``: an exact ``tpc.exact.Constant``;
+    * ``word``: one of ``choices``, a str;
+    * ``mask``: one of ``choices`` as a str, or a Node.
+
+    Keyword arguments follow the values; ``default`` is used where ``required`` is false.
+    """
+
+    name: str
+    kind: str
+    required: bool = True
+    default: Any = None
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Function:
+    """A function of the language: ``build`` gets the arguments by name and returns a node."""
+
+    name: str
+    arguments: tuple[Argument, ...]
+    build: Callable[..., Node]
+    summary: str
+    details: str = ""
+
+    @property
+    def signature(self) -> str:
+        """The signature as the language reference prints it."""
+        parts = []
+        for argument in self.arguments:
+            if argument.kind == "values":
+                parts.append("...")
+            elif argument.required:
+                parts.append(argument.name)
+            else:
+                default = "none" if argument.default is None else argument.default
+                parts.append(f"{argument.name} = {default}")
+        return f"{self.name}({', '.join(parts)})"
+
+
+_VALUE = "value"
+
+
+def value(name: str) -> Argument:
+    """Return an argument that takes a tensor."""
+    return Argument(name, _VALUE)
+
+
+def option(name: str, kind: str, default: Any = None, choices: tuple[str, ...] = ()) -> Argument:
+    """Return an optional keyword argument."""
+    return Argument(name, kind, required=False, default=default, choices=choices)
+
+
+def keyword(name: str, kind: str, choices: tuple[str, ...] = ()) -> Argument:
+    """Return a required argument that is not a tensor."""
+    return Argument(name, kind, choices=choices)
+
+
+def surface(*arguments: Argument, name: str | None = None) -> Callable[[Callable[..., Node]], Function]:
+    """Turn a builder into a :class:`Function`; its docstring is the documentation."""
+
+    def wrap(build: Callable[..., Node]) -> Function:
+        text = (build.__doc__ or "").strip()
+        summary, _, details = text.partition("\n")
+        return Function(name or build.__name__, arguments, build, summary.strip(), details.strip())
+
+    return wrap
+
+
+def same_batch(operands: Sequence[TensorType]) -> bool:
+    """Return whether the result of an op on these operands is batched."""
+    return any(operand.batched for operand in operands)
+
+
+def require_real(operands: Sequence[TensorType], name: str) -> None:
+    """Refuse integer tensors.
+
+    Raises:
+        OpTypeError: an operand has integer entries.
+    """
+    for position, operand in enumerate(operands):
+        if operand.below is not None:
+            raise OpTypeError(
+                f"`{name}` works on real tensors, this is an integer input ({operand})",
+                operand=position,
+                help="look a weight's rows up with it: U[ids]",
+            )
+
+
+def attributes(**attrs: Hashable) -> Mapping[str, Hashable]:
+    """Return attributes as a mapping (for tests and tools)."""
+    return attrs
