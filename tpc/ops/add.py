@@ -1,0 +1,47 @@
+"""Elementwise sum."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from tpc.ir.node import make
+from tpc.ir.types import TensorType
+from tpc.ops.base import EvalContext, Op
+from tpc.ops.broadcast import align, infer_elementwise, unbroadcast
+from tpc.ops.fill import is_zero
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from tpc.ir.node import Node
+
+
+class Add(Op):
+    """``x + y``, axes matched from the last one."""
+
+    name = "add"
+
+    def infer(self, operands: tuple[TensorType, ...], attrs: Mapping[str, Any]) -> TensorType:
+        return infer_elementwise(operands, "+")
+
+    def vjp(self, node: Node, cotangent: Node) -> tuple[Node | None, ...]:
+        return tuple(unbroadcast(cotangent, operand.type) for operand in node.operands)
+
+    def evaluate(
+        self, node: Node, arrays: Sequence[np.ndarray], context: EvalContext
+    ) -> np.ndarray:
+        x, y = (align(a, o.type, node.type) for a, o in zip(arrays, node.operands, strict=True))
+        return x + y
+
+
+ADD = Add()
+
+
+def add(x: Node, y: Node) -> Node:
+    """Return ``x + y``; an added zero that changes nothing disappears."""
+    if is_zero(y) and infer_elementwise((x.type, y.type), "+") == x.type:
+        return x
+    if is_zero(x) and infer_elementwise((x.type, y.type), "+") == y.type:
+        return y
+    return make(ADD, x, y)

@@ -1,0 +1,52 @@
+"""Application of a nonlinearity, coordinate by coordinate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from tpc.ir.node import make
+from tpc.ir.types import TensorType
+from tpc.ops.base import EvalContext, Op, require_real
+from tpc.ops.multiply import multiply
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from tpc.ir.node import Node
+    from tpc.ops.activations.base import Activation
+
+
+class Apply(Op):
+    """``phi(x)``, the Nonlin instruction; attribute ``activation`` is everything known of phi."""
+
+    name = "apply"
+
+    def infer(self, operands: tuple[TensorType, ...], attrs: Mapping[str, Any]) -> TensorType:
+        require_real(operands, attrs["activation"].name)
+        return operands[0]
+
+    def vjp(self, node: Node, cotangent: Node) -> tuple[Node | None, ...]:
+        derivative = node.attrs["activation"].derivative()
+        return (multiply(cotangent, apply(derivative, node.operands[0])),)
+
+    def evaluate(
+        self, node: Node, arrays: Sequence[np.ndarray], context: EvalContext
+    ) -> np.ndarray:
+        result: np.ndarray = node.attrs["activation"].numpy(arrays[0])
+        return result
+
+
+APPLY = Apply()
+
+
+def apply(activation: Activation, x: Node) -> Node:
+    """Return ``phi(x)``; the identity and constants fold."""
+    from tpc.ops.fill import constant
+
+    if activation.is_identity:
+        return x
+    level = activation.constant_value
+    if level is not None:
+        return constant(level, x.type.dims)
+    return make(APPLY, x, activation=activation)

@@ -1,0 +1,106 @@
+"""Sum and mean over the samples of the batch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tpc.ir.node import make
+from tpc.ir.types import TensorType
+from tpc.ops.base import EvalContext, Op, require_real
+from tpc.ops.contract import CONTRACT, contract
+from tpc.ops.scale import SCALE, scale
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from tpc.ir.node import Node
+
+
+class BatchReduction(Op):
+    """A reduction over samples. A value that is the same for all of them counts once per sample."""
+
+    def infer(self, operands: tuple[TensorType, ...], attrs: Mapping[str, Any]) -> TensorType:
+        require_real(operands, self.name)
+        return TensorType(operands[0].dims)
+
+
+class BatchSum(BatchReduction):
+    """``sum_i x_i`` over the samples of the batch."""
+
+    name: ClassVar[str] = "batch_sum"
+
+    def vjp(self, node: Node, cotangent: Node) -> tuple[Node | None, ...]:
+        return (cotangent,)
+
+    def evaluate(
+        self, node: Node, arrays: Sequence[np.ndarray], context: EvalContext
+    ) -> np.ndarray:
+        (x,) = arrays
+        return x.sum(axis=0) if node.operands[0].type.batched else x * (context.batch or 1)
+
+
+class BatchMean(BatchReduction):
+    """``(1/B) sum_i x_i`` over the B samples of the batch."""
+
+    name: ClassVar[str] = "batch_mean"
+
+    def vjp(self, node: Node, cotangent: Node) -> tuple[Node | None, ...]:
+        if not node.operands[0].type.batched:
+            return (cotangent,)
+        return (per_sample(cotangent),)
+
+    def evaluate(
+        self, node: Node, arrays: Sequence[np.ndarray], context: EvalContext
+    ) -> np.ndarray:
+        return arrays[0].mean(axis=0) if node.operands[0].type.batched else arrays[0]
+
+
+class PerSample(Op):
+    """``x / B``: the share of one of the B samples in a mean over the batch."""
+
+    name = "per_sample"
+
+    def infer(self, operands: tuple[TensorType, ...], attrs: Mapping[str, Any]) -> TensorType:
+        return operands[0]
+
+    def vjp(self, node: Node, cotangent: Node) -> tuple[Node | None, ...]:
+        return (per_sample(cotangent),)
+
+    def evaluate(
+        self, node: Node, arrays: Sequence[np.ndarray], context: EvalContext
+    ) -> np.ndarray:
+        return arrays[0] / (context.batch or 1)
+
+
+BATCH_SUM = BatchSum()
+BATCH_MEAN = BatchMean()
+PER_SAMPLE = PerSample()
+
+
+def batch_sum(x: Node) -> Node:
+    """Return the sum over samples; sums over products become one contraction over the batch."""
+    if x.op is SCALE:
+        return scale(batch_sum(x.operands[0]), x.attrs["coefficient"])
+    if x.op is PER_SAMPLE:
+        return per_sample(batch_sum(x.operands[0]))
+    if x.op is CONTRACT and x.type.batched:
+        left, right, out = x.attrs["left"], x.attrs["right"], x.attrs["out"]
+        y, z = x.operands
+        if y.type.batched and z.type.batched:
+            return contract(y, z, left, right, out, sum_batch=True)
+        y, z = (batch_sum(y), z) if y.type.batched else (y, batch_sum(z))
+        return contract(y, z, left, right, out)
+    return make(BATCH_SUM, x)
+
+
+def batch_mean(x: Node) -> Node:
+    """Return the mean over samples (the value itself where it is the same for all)."""
+    return make(BATCH_MEAN, x) if x.type.batched else x
+
+
+def per_sample(x: Node) -> Node:
+    """Return ``x / B``; scales move out."""
+    if x.op is SCALE:
+        return scale(per_sample(x.operands[0]), x.attrs["coefficient"])
+    return make(PER_SAMPLE, x)

@@ -1,0 +1,180 @@
+"""Contraction of two tensors: ``W @ x``, ``dot``, ``einsum``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from tpc.ir.node import make
+from tpc.ir.types import Dim, TensorType
+from tpc.ops.base import EvalContext, Op, OpTypeError, require_real, same_batch
+from tpc.ops.scale import SCALE, scale
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from tpc.ir.node import Node
+
+Labels = tuple[int, ...]
+_BATCH = -1
+
+
+class Contract(Op):
+    """``out = sum over contracted labels of left * right``, an einsum of two operands.
+
+    Attributes ``left``, ``right`` and ``out`` label the axes with integers; a label that is in both
+    operands but not in ``out`` is summed over (a plain sum also over a width). The batch axis is an
+    implicit label: kept, unless ``sum_batch`` is true, which sums the samples' products.
+    Every label of an operand occurs in it once, and stands in the other operand or in ``out``.
+    """
+
+    name = "contract"
+
+    def infer(self, operands: tuple[TensorType, ...], attrs: Mapping[str, Any]) -> TensorType:
+        require_real(operands, "@")
+        left, right, out = attrs["left"], attrs["right"], attrs["out"]
+        dims: dict[int, Dim] = {}
+        for position, (labels, operand) in enumerate(zip((left, right), operands, strict=True)):
+            if len(set(labels)) != len(labels) or len(labels) != operand.rank:
+                raise OpTypeError(f"{len(labels)} labels for {operand}", operand=position)
+            for label, dim in zip(labels, operand.dims, strict=True):
+                if dims.setdefault(label, dim) != dim:
+                    raise OpTypeError(
+                        f"an axis of {dims[label]} meets an axis of {dim}", operand=position
+                    )
+        if not set(out) <= set(dims) or set(left) ^ set(right) > set(out) | (set(left) & set(right)):
+            raise OpTypeError("a label stands alone in one operand and is not in the result")
+        batched = same_batch(operands) and not attrs["sum_batch"]
+        return TensorType(tuple(dims[label] for label in out), batched)
+
+    def vjp(self, node: Node, cotangent: Node) -> tuple[Node | None, ...]:
+        x, y = node.operands
+        left, right, out = node.attrs["left"], node.attrs["right"], node.attrs["out"]
+        return (
+            contract(cotangent, y, out, right, left),
+            contract(x, cotangent, left, out, right),
+        )
+
+    def evaluate(
+        self, node: Node, arrays: Sequence[np.ndarray], context: EvalContext
+    ) -> np.ndarray:
+        left, right, out = node.attrs["left"], node.attrs["right"], node.attrs["out"]
+        if node.operands[0].type.batched:
+            left = (_BATCH, *left)
+        if node.operands[1].type.batched:
+            right = (_BATCH, *right)
+        if node.type.batched:
+            out = (_BATCH, *out)
+        return _product(arrays[0], arrays[1], left, right, out)
+
+    def flops(self, node: Node, context: EvalContext) -> int:
+        x, y = node.operands
+        extents: dict[int, int] = {}
+        for operand, labels in ((x, node.attrs["left"]), (y, node.attrs["right"])):
+            for label, dim in zip(labels, operand.type.dims, strict=True):
+                extents[label] = dim.concrete(context.width)
+        count = 2 * (context.batch or 1) if x.type.batched or y.type.batched else 2
+        for extent in extents.values():
+            count *= extent
+        return count
+
+
+CONTRACT = Contract()
+
+
+def contract(
+    x: Node, y: Node, left: Labels, right: Labels, out: Labels, *, sum_batch: bool = False
+) -> Node:
+    """Return the contraction of ``x`` and ``y``; scales move out, labels are renumbered."""
+    for one, other, swapped in ((x, y, False), (y, x, True)):
+        if one.op is SCALE:
+            inner = one.operands[0]
+            pair = (other, inner) if swapped else (inner, other)
+            product = contract(*pair, left, right, out, sum_batch=sum_batch)
+            return scale(product, one.attrs["coefficient"])
+    names: dict[int, int] = {}
+    for label in (*left, *right):
+        names.setdefault(label, len(names))
+    return make(
+        CONTRACT,
+        x,
+        y,
+        left=tuple(names[label] for label in left),
+        right=tuple(names[label] for label in right),
+        out=tuple(names[label] for label in out),
+        sum_batch=sum_batch,
+    )
+
+
+def matmul(w: Node, x: Node) -> Node:
+    """Return ``W @ x``: the last axes are contracted; x's other axes come first, then W's.
+
+    Raises:
+        OpTypeError: an operand has no axis, or the last axes differ.
+    """
+    require_real((w.type, x.type), "@")
+    for position, operand in enumerate((w, x)):
+        if not operand.type.rank:
+            raise OpTypeError(
+                "`@` contracts last axes, but this is a scalar",
+                operand=position,
+                help="multiply by a scalar with *",
+            )
+    if w.type.dims[-1] != x.type.dims[-1]:
+        raise OpTypeError(
+            f"`@` contracts the last axis of {w.type} with the last axis of {x.type}: "
+            f"{w.type.dims[-1]} against {x.type.dims[-1]}",
+            operand=1,
+            help=_matmul_help(w.type, x.type),
+        )
+    left = tuple(range(w.type.rank))
+    summed = left[-1]
+    right = tuple(range(w.type.rank, w.type.rank + x.type.rank - 1))
+    return contract(w, x, left, (*right, summed), (*right, *left[:-1]))
+
+
+def dot(x: Node, y: Node) -> Node:
+    """Return the inner product over the last axis of two values of equal axes."""
+    if x.type.dims != y.type.dims or not x.type.rank:
+        raise OpTypeError(f"`dot` takes two values of equal axes, not {x.type} and {y.type}", operand=1)
+    labels = tuple(range(x.type.rank))
+    return contract(x, y, labels, labels, labels[:-1])
+
+
+def _matmul_help(w: TensorType, x: TensorType) -> str:
+    if w.dims[0] == x.dims[-1]:
+        return "the first axis fits: W.T @ x contracts it"
+    if x.rank > 1 and x.dims[0] == w.dims[-1]:
+        return "the first axis of the right side fits: contract it with einsum, or swap the sides"
+    return "make the two axes equal, or name them in an einsum"
+
+
+def _product(
+    x: np.ndarray, y: np.ndarray, left: Labels, right: Labels, out: Labels
+) -> np.ndarray:
+    """Contract as one (stacked) matrix product, so that BLAS does the work."""
+    shared = [label for label in left if label in right]
+    stacked = [label for label in shared if label in out]
+    summed = [label for label in shared if label not in out]
+    rows = [label for label in left if label not in right]
+    columns = [label for label in right if label not in left]
+    extent = dict(zip(left, x.shape, strict=True)) | dict(zip(right, y.shape, strict=True))
+    matrix = _matrix(x, left, stacked, rows, summed) @ _matrix(y, right, stacked, summed, columns)
+    order = stacked + rows + columns
+    result = matrix.reshape([extent[label] for label in order])
+    return result.transpose([order.index(label) for label in out])
+
+
+def _matrix(
+    array: np.ndarray, labels: Labels, stacked: list[int], first: list[int], second: list[int]
+) -> np.ndarray:
+    extent = dict(zip(labels, array.shape, strict=True))
+    moved = array.transpose([labels.index(label) for label in (*stacked, *first, *second)])
+
+    def size(group: list[int]) -> int:
+        count = 1
+        for label in group:
+            count *= extent[label]
+        return count
+
+    return moved.reshape([*(extent[label] for label in stacked), size(first), size(second)])

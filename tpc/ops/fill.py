@@ -1,0 +1,56 @@
+"""A tensor of equal entries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from tpc.exact import Affine, Coefficient, Constant
+from tpc.ir.node import make
+from tpc.ir.types import Dim, TensorType
+from tpc.ops.base import EvalContext, Op
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from tpc.ir.node import Node
+
+
+class Fill(Op):
+    """Leaf: every entry is ``coefficient`` = constant times a power of the width."""
+
+    name = "fill"
+
+    def infer(self, operands: tuple[TensorType, ...], attrs: Mapping[str, Any]) -> TensorType:
+        return TensorType(attrs["shape"])
+
+    def vjp(self, node: Node, cotangent: Node) -> tuple[Node | None, ...]:
+        return ()
+
+    def evaluate(
+        self, node: Node, arrays: Sequence[np.ndarray], context: EvalContext
+    ) -> np.ndarray:
+        import numpy as np
+
+        from tpc.ops.scale import numeric
+
+        shape = context.shape(node.type)
+        return np.full(shape, numeric(node.attrs["coefficient"], context.width))
+
+
+FILL = Fill()
+
+
+def fill(coefficient: Coefficient, dims: tuple[Dim, ...] = ()) -> Node:
+    """Return a tensor of axes ``dims`` whose entries all are ``coefficient``."""
+    return make(FILL, coefficient=coefficient, shape=dims)
+
+
+def constant(number: Constant | int, dims: tuple[Dim, ...] = ()) -> Node:
+    """Return a tensor of equal entries free of the width."""
+    return fill(Coefficient(Constant.of(number), Affine.of(0)), dims)
+
+
+def is_zero(node: Node) -> bool:
+    """Return whether a node is zero by construction."""
+    return node.op is FILL and node.attrs["coefficient"].constant == Constant.of(0)

@@ -1,0 +1,35 @@
+"""An input of the program: data, targets, noise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from tpc.ir.node import make
+from tpc.ir.types import Dim, TensorType
+from tpc.ops.base import Op
+
+if TYPE_CHECKING:
+    from tpc.ir.node import Node
+
+
+class Input(Op):
+    """Leaf: one sample of an input, batched. Attribute ``step`` tells the minibatches of a run apart."""
+
+    name = "input"
+
+    def infer(self, operands: tuple[TensorType, ...], attrs: Mapping[str, Any]) -> TensorType:
+        return TensorType(attrs["dims"], batched=True, below=attrs.get("below"))
+
+    def vjp(self, node: Node, cotangent: Node) -> tuple[Node | None, ...]:
+        return ()
+
+
+INPUT = Input()
+
+
+def input_(
+    name: str, dims: tuple[Dim, ...], *, below: int | None = None, step: int | None = None
+) -> Node:
+    """Return the leaf of an input; ``below`` is the largest entry of an integer input."""
+    return make(INPUT, name=name, dims=dims, below=below, step=step)

@@ -1,0 +1,55 @@
+"""Elementwise product."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from tpc.ir.node import make
+from tpc.ir.types import TensorType
+from tpc.ops.base import EvalContext, Op
+from tpc.ops.broadcast import align, infer_elementwise, unbroadcast
+from tpc.ops.fill import FILL
+from tpc.ops.scale import SCALE, scale
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from tpc.ir.node import Node
+
+
+class Multiply(Op):
+    """``x * y``, axes matched from the last one."""
+
+    name = "multiply"
+
+    def infer(self, operands: tuple[TensorType, ...], attrs: Mapping[str, Any]) -> TensorType:
+        return infer_elementwise(operands, "*")
+
+    def vjp(self, node: Node, cotangent: Node) -> tuple[Node | None, ...]:
+        x, y = node.operands
+        return (
+            unbroadcast(multiply(cotangent, y), x.type),
+            unbroadcast(multiply(cotangent, x), y.type),
+        )
+
+    def evaluate(
+        self, node: Node, arrays: Sequence[np.ndarray], context: EvalContext
+    ) -> np.ndarray:
+        x, y = (align(a, o.type, node.type) for a, o in zip(arrays, node.operands, strict=True))
+        return x * y
+
+
+MULTIPLY = Multiply()
+
+
+def multiply(x: Node, y: Node) -> Node:
+    """Return ``x * y``; scales move out, a scalar constant becomes a scale."""
+    for one, other in ((x, y), (y, x)):
+        if one.op is FILL and infer_elementwise((x.type, y.type), "*") == other.type:
+            return scale(other, one.attrs["coefficient"])
+        if one.op is SCALE:
+            inner = one.operands[0]
+            product = multiply(inner, y) if one is x else multiply(x, inner)
+            return scale(product, one.attrs["coefficient"])
+    return make(MULTIPLY, x, y)

@@ -1,0 +1,38 @@
+"""A weight of the program."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from tpc.ir.node import make
+from tpc.ir.types import Dim, TensorType
+from tpc.ops.base import Op
+
+if TYPE_CHECKING:
+    from tpc.ir.node import Node
+
+
+class Param(Op):
+    """Leaf: the effective weight ``W = mult * n^-a * w`` at its present value.
+
+    Its numbers (abc exponents, standard deviation, multiplier) stand in the module's table of params,
+    so that a change of the parametrization leaves the graph alone. The name is part of its identity:
+    two Gaussian matrices never merge.
+    """
+
+    name = "param"
+
+    def infer(self, operands: tuple[TensorType, ...], attrs: Mapping[str, Any]) -> TensorType:
+        return TensorType(attrs["dims"])
+
+    def vjp(self, node: Node, cotangent: Node) -> tuple[Node | None, ...]:
+        return ()
+
+
+PARAM = Param()
+
+
+def param(name: str, dims: tuple[Dim, ...]) -> Node:
+    """Return the leaf of a weight."""
+    return make(PARAM, name=name, dims=dims)

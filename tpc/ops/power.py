@@ -1,0 +1,68 @@
+"""Elementwise powers with a constant rational exponent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+from tpc.exact import Constant
+from tpc.ir.node import make
+from tpc.ir.types import TensorType
+from tpc.ops.base import EvalContext, Op, require_real
+from tpc.ops.fill import constant
+from tpc.ops.multiply import multiply
+from tpc.ops.scale import scale
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from tpc.ir.node import Node
+
+
+class Power(Op):
+    """``x^p`` coordinatewise, p rational. A negative p divides: moments of normalisations use it."""
+
+    name = "power"
+
+    def infer(self, operands: tuple[TensorType, ...], attrs: Mapping[str, Any]) -> TensorType:
+        require_real(operands, "^")
+        return operands[0]
+
+    def vjp(self, node: Node, cotangent: Node) -> tuple[Node | None, ...]:
+        exponent: Fraction = node.attrs["exponent"]
+        slope = scale(power(node.operands[0], exponent - 1), Constant.of(exponent))
+        return (multiply(cotangent, slope),)
+
+    def evaluate(
+        self, node: Node, arrays: Sequence[np.ndarray], context: EvalContext
+    ) -> np.ndarray:
+        import numpy as np
+
+        exponent: Fraction = node.attrs["exponent"]
+        if exponent == Fraction(1, 2):
+            return np.sqrt(arrays[0])
+        if exponent == -1:
+            return 1.0 / arrays[0]
+        if exponent.denominator == 1:
+            return arrays[0] ** int(exponent)
+        return arrays[0] ** float(exponent)
+
+
+POWER = Power()
+
+
+def power(x: Node, exponent: Fraction) -> Node:
+    """Return ``x^exponent``; exponents 0 and 1 fold."""
+    if exponent == 0:
+        return constant(1, x.type.dims)
+    if exponent == 1:
+        return x
+    if x.op is POWER and (exponent.denominator == 1 and x.attrs["exponent"].denominator == 1):
+        return power(x.operands[0], exponent * x.attrs["exponent"])
+    return make(POWER, x, exponent=exponent)
+
+
+def divide(x: Node, y: Node) -> Node:
+    """Return ``x / y``."""
+    return multiply(x, power(y, Fraction(-1)))

@@ -1,0 +1,60 @@
+"""Repetition along new axes: the transpose of a sum."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from tpc.ir.node import make
+from tpc.ir.types import Dim, TensorType
+from tpc.ops.base import EvalContext, Op
+from tpc.ops.fill import FILL, fill
+from tpc.ops.scale import SCALE, scale
+from tpc.ops.sum import total
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from tpc.ir.node import Node
+
+
+class Repeat(Op):
+    """Repeat a value along new axes, given as (position in the result, axis) pairs."""
+
+    name = "repeat"
+
+    def infer(self, operands: tuple[TensorType, ...], attrs: Mapping[str, Any]) -> TensorType:
+        dims = list(operands[0].dims)
+        for position, dim in attrs["axes"]:
+            dims.insert(position, dim)
+        return TensorType(tuple(dims), operands[0].batched)
+
+    def vjp(self, node: Node, cotangent: Node) -> tuple[Node | None, ...]:
+        return (total(cotangent, tuple(position for position, _ in node.attrs["axes"])),)
+
+    def evaluate(
+        self, node: Node, arrays: Sequence[np.ndarray], context: EvalContext
+    ) -> np.ndarray:
+        import numpy as np
+
+        shift = int(node.operands[0].type.batched)
+        axes = tuple(position + shift for position, _ in node.attrs["axes"])
+        shape = context.shape(node.type)
+        return np.broadcast_to(np.expand_dims(arrays[0], axes), shape)
+
+
+REPEAT = Repeat()
+
+
+def repeat(x: Node, axes: tuple[tuple[int, Dim], ...]) -> Node:
+    """Return ``x`` repeated along new axes (positions in the result, increasing)."""
+    if not axes:
+        return x
+    if x.op is SCALE:
+        return scale(repeat(x.operands[0], axes), x.attrs["coefficient"])
+    if x.op is FILL:
+        dims = list(x.type.dims)
+        for position, dim in sorted(axes, key=lambda pair: pair[0]):
+            dims.insert(position, dim)
+        return fill(x.attrs["coefficient"], tuple(dims))
+    return make(REPEAT, x, axes=tuple(sorted(axes, key=lambda pair: pair[0])))

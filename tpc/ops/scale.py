@@ -1,0 +1,66 @@
+"""Multiplication by a constant times a power of the width."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from tpc.exact import Affine, Coefficient, Constant
+from tpc.ir.node import make
+from tpc.ir.types import TensorType
+from tpc.ops.base import EvalContext, Op, OpTypeError, require_real
+from tpc.ops.fill import FILL, fill
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from tpc.ir.node import Node
+
+
+class Scale(Op):
+    """``coefficient * x``: the only op by which constants and powers of the width multiply."""
+
+    name = "scale"
+
+    def infer(self, operands: tuple[TensorType, ...], attrs: Mapping[str, Any]) -> TensorType:
+        require_real(operands, "*")
+        return operands[0]
+
+    def vjp(self, node: Node, cotangent: Node) -> tuple[Node | None, ...]:
+        return (scale(cotangent, node.attrs["coefficient"]),)
+
+    def evaluate(
+        self, node: Node, arrays: Sequence[np.ndarray], context: EvalContext
+    ) -> np.ndarray:
+        return numeric(node.attrs["coefficient"], context.width) * arrays[0]
+
+
+SCALE = Scale()
+
+
+def numeric(coefficient: Coefficient, width: int) -> float:
+    """Return the coefficient at a width.
+
+    Raises:
+        OpTypeError: its exponent is still symbolic.
+    """
+    if not coefficient.power.is_constant:
+        raise OpTypeError(
+            f"the exponent {coefficient.power} has no value",
+            help="give it one: --set or program.with_(...)",
+        )
+    return float(coefficient.constant.value * float(width) ** float(coefficient.power.const))
+
+
+def scale(x: Node, factor: Coefficient | Constant | int, power: Affine | int = 0) -> Node:
+    """Return ``factor * n^power * x``; nested scales merge and a factor of one disappears."""
+    if not isinstance(factor, Coefficient):
+        factor = Coefficient(Constant.of(factor), Affine.of(0))
+    coefficient = factor * Coefficient(Constant.of(1), Affine.of(power))
+    if coefficient.is_one:
+        return x
+    if x.op is SCALE:
+        return scale(x.operands[0], coefficient * x.attrs["coefficient"])
+    if x.op is FILL:
+        return fill(coefficient * x.attrs["coefficient"], x.attrs["shape"])
+    return make(SCALE, x, coefficient=coefficient)

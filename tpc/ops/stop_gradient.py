@@ -1,0 +1,41 @@
+"""The identity through which no derivative flows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from tpc.ir.node import make
+from tpc.ir.types import TensorType
+from tpc.ops.base import EvalContext, Op, surface, value
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from tpc.ir.node import Node
+
+
+class StopGradient(Op):
+    """``x``, with derivative zero by decree (first-order MAML cuts second derivatives with it)."""
+
+    name = "stop_gradient"
+
+    def infer(self, operands: tuple[TensorType, ...], attrs: Mapping[str, Any]) -> TensorType:
+        return operands[0]
+
+    def vjp(self, node: Node, cotangent: Node) -> tuple[Node | None, ...]:
+        return (None,)
+
+    def evaluate(
+        self, node: Node, arrays: Sequence[np.ndarray], context: EvalContext
+    ) -> np.ndarray:
+        return arrays[0]
+
+
+STOP_GRADIENT = StopGradient()
+
+
+@surface(value("x"))
+def stop_gradient(x: Node) -> Node:
+    """Return x; nothing is differentiated through it."""
+    return make(STOP_GRADIENT, x)
