@@ -34,7 +34,9 @@ class OpTypeError(Exception):
     None when it is the call as a whole.
     """
 
-    def __init__(self, message: str, *, operand: int | None = None, help: str | None = None) -> None:
+    def __init__(
+        self, message: str, *, operand: int | None = None, help: str | None = None
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.operand = operand
@@ -68,10 +70,12 @@ class Op(ABC):
 
     name: ClassVar[str]
 
+    #: A linear map that leaves width axes alone (slices, stacks, scales): a weight seen through it
+    #: is still that weight, so that ``U[ids]`` plays the role of U.
+    transparent: ClassVar[bool] = False
+
     @abstractmethod
-    def infer(
-        self, operands: tuple[TensorType, ...], attrs: Mapping[str, Any]
-    ) -> TensorType:
+    def infer(self, operands: tuple[TensorType, ...], attrs: Mapping[str, Any]) -> TensorType:
         """Return the result's type.
 
         Raises:
@@ -175,7 +179,9 @@ def keyword(name: str, kind: str, choices: tuple[str, ...] = ()) -> Argument:
     return Argument(name, kind, choices=choices)
 
 
-def surface(*arguments: Argument, name: str | None = None) -> Callable[[Callable[..., Node]], Function]:
+def surface(
+    *arguments: Argument, name: str | None = None
+) -> Callable[[Callable[..., Node]], Function]:
     """Turn a builder into a :class:`Function`; its docstring is the documentation."""
 
     def wrap(build: Callable[..., Node]) -> Function:

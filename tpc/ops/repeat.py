@@ -22,6 +22,7 @@ class Repeat(Op):
     """Repeat a value along new axes, given as (position in the result, axis) pairs."""
 
     name = "repeat"
+    transparent = True
 
     def infer(self, operands: tuple[TensorType, ...], attrs: Mapping[str, Any]) -> TensorType:
         dims = list(operands[0].dims)

@@ -21,6 +21,7 @@ class Scale(Op):
     """``coefficient * x``: the only op by which constants and powers of the width multiply."""
 
     name = "scale"
+    transparent = True
 
     def infer(self, operands: tuple[TensorType, ...], attrs: Mapping[str, Any]) -> TensorType:
         require_real(operands, "*")

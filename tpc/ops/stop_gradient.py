@@ -19,6 +19,7 @@ class StopGradient(Op):
     """``x``, with derivative zero by decree (first-order MAML cuts second derivatives with it)."""
 
     name = "stop_gradient"
+    transparent = True
 
     def infer(self, operands: tuple[TensorType, ...], attrs: Mapping[str, Any]) -> TensorType:
         return operands[0]
