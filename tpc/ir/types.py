@@ -1,7 +1,8 @@
 """Types of values: which axes a tensor has, and which of them are widths.
 
 A value is sorted by the number of its width axes (TP1-TP4): a scalar has none, a vector one, a
-matrix two. Finite axes (tokens, pixels, classes, time) only index: a ``[T, n]`` tensor is T vectors.
+matrix two. Finite axes (tokens, pixels, classes, time) only index: a ``[T, n]`` tensor is T
+vectors.
 """
 
 from __future__ import annotations

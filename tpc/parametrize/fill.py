@@ -1,7 +1,7 @@
 """Filling in the exponents that params leave out, from a named parametrization.
 
-The tables hold one gauge of each parametrization (Yang & Hu 2020, TP4, for SGD; Yang & Littwin 2023,
-TP4b, and Yang et al. 2021, TP5, for scale-free optimizers). What a param states itself is kept: the
+The tables hold one gauge of each parametrization (Yang & Hu 2020, TP4, for SGD; Yang & Littwin
+2023, TP4b, and Yang et al. 2021, TP5, for scale-free optimizers). What a param states itself is kept: the
 table's row is moved along its gauge symmetry ``(a, b, c) -> (a + t, b - t, c - 2t)`` (SGD), or
 ``c - t`` (scale-free), to meet it.
 """

@@ -126,7 +126,7 @@ def _is_carried_weight(node: Node) -> bool:
 
 
 def _is_adapted(user: Node, carrier: Node) -> bool:
-    """Whether ``user`` is the weight after an inner gradient step: ``U - inner * grad(loss, U)``."""
+    """Whether ``user`` is the weight after an inner step: ``U - inner * grad(loss, U)``."""
     if user.op is not ADD:
         return False
     other = user.operands[1] if user.operands[0] is carrier else user.operands[0]

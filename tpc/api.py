@@ -1,0 +1,210 @@
+"""The Python face: programs as frozen values that answer questions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tpc.diagnostics import Diagnostic, Source, TpcError
+from tpc.exact import Affine
+from tpc.pipeline import Compilation, emit
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from tpc.elaborate import Override
+    from tpc.ir import Module
+    from tpc.limit import Limit
+    from tpc.scaling import Classification, Region
+    from tpc.simulate import Simulation
+
+_LARGEST_PROGRAM = 16 * 2**20
+
+
+def compile(path: str | Path | None = None, *, text: str | None = None) -> Program:
+    """Compile a program from a file or from its text.
+
+    Raises:
+        TpcError: the file cannot be read, or the program has errors (``.diagnostics``).
+    """
+    if (path is None) == (text is None):
+        raise TypeError("compile takes a path or text=..., one of the two")
+    source = Source.of(text) if text is not None else read_source(Path(path or ""))
+    program = Program(Compilation(source))
+    program.module  # noqa: B018 - errors are raised here, not at first use
+    return program
+
+
+def read_source(path: Path) -> Source:
+    """Read a program's text.
+
+    Raises:
+        TpcError: no such file, not readable, not UTF-8, or absurdly large.
+    """
+    try:
+        size = path.stat().st_size
+        if size > _LARGEST_PROGRAM:
+            raise _unreadable(path, f"it has {size} bytes, a program at most {_LARGEST_PROGRAM}")
+        return Source.of(path.read_bytes().decode("utf-8"), str(path))
+    except OSError as error:
+        raise _unreadable(path, error.strerror or str(error)) from error
+    except UnicodeDecodeError as error:
+        raise _unreadable(path, f"byte {error.start} is not UTF-8") from error
+
+
+def _unreadable(path: Path, why: str) -> TpcError:
+    return TpcError(Diagnostic("E0602", f"cannot read {path}: {why}"))
+
+
+@dataclass(frozen=True)
+class Program:
+    """A compiled program. Every method is a question about it; none changes it."""
+
+    compilation: Compilation
+
+    @property
+    def module(self) -> Module:
+        """The typed IR with its parametrization."""
+        return self.compilation.module
+
+    @property
+    def source(self) -> Source:
+        """The program's text."""
+        return self.compilation.source
+
+    @property
+    def exponents(self) -> tuple[str, ...]:
+        """The exponents that have no value yet."""
+        return self.module.exponents
+
+    @property
+    def notes(self) -> tuple[Diagnostic, ...]:
+        """Warnings and notes of the compiler."""
+        return self.module.notes
+
+    def with_(self, **changes: Override) -> Program:
+        """Return the program with sizes, reals, activations, exponents or parametrization changed.
+
+        Raises:
+            TpcError: a name is unknown, or the changed program has errors.
+        """
+        program = Program(self.compilation.with_overrides(changes))
+        program.module  # noqa: B018 - errors are raised here, not at first use
+        return program
+
+    def emit(self, stage: str) -> str:
+        """Return the text form of a stage of the compiler (``tpc.pipeline.STAGES``)."""
+        return emit(self.compilation, stage)
+
+    def classify(self, **exponents: Fraction | int | str) -> Classification:
+        """Return the class of the program, with values for its symbolic exponents.
+
+        Raises:
+            TpcError: an exponent is unknown or lacks a value, or an op has no scaling rule.
+        """
+        if not exponents:
+            return self.compilation.classification
+        return self.with_(**{k: str(v) for k, v in exponents.items()}).classify()
+
+    def region(self) -> Region:
+        """Return the exact region of exponents in which training is stable, and its faces."""
+        from tpc.scaling import region
+
+        return region(self.module)
+
+    def limit(self, kind: str | None = None) -> Limit:
+        """Return the limit: ``nngp``, ``ntk``, or what classify says.
+
+        Raises:
+            TpcError: the program has no such limit, or an op has no limit rule.
+        """
+        return self.compilation.limit(kind or self._limit_kind())
+
+    def _limit_kind(self) -> str:
+        kind = self.classify().kind if self.module.loss is not None else "nngp"
+        if kind in ("kernel", "nngp"):
+            return "ntk" if kind == "kernel" else "nngp"
+        raise TpcError(
+            Diagnostic(
+                "E0603",
+                f"the program is {kind}: training has no kernel limit here",
+                help="ask for the kernels at initialisation with kind nngp or ntk, "
+                "or for another parametrization, e.g. --set parametrization=ntk",
+            )
+        )
+
+    def simulate(
+        self,
+        data: Mapping[str, np.ndarray],
+        *,
+        width: int,
+        steps: int = 0,
+        test: Mapping[str, np.ndarray] | None = None,
+        seeds: Iterable[int] = (0,),
+        batches: Sequence[np.ndarray] | None = None,
+        record: Sequence[str] = (),
+    ) -> Simulation:
+        """Run the program at a finite width: see :func:`tpc.simulate.simulate`."""
+        from tpc.simulate import simulate
+
+        return simulate(
+            self.module,
+            data,
+            width=width,
+            steps=steps,
+            test=test,
+            seeds=seeds,
+            batches=batches,
+            record=record,
+        )
+
+    def summary(self) -> dict[str, Any]:
+        """Return what ``tpc check --json`` prints."""
+        module = self.module
+        return {
+            "schema": 1,
+            "file": self.source.name,
+            "width": module.width,
+            "sizes": dict(module.sizes),
+            "reals": {name: str(value) for name, value in module.reals.items()},
+            "exponents": list(module.exponents),
+            "inputs": {k: {"role": v.role, "type": str(v.type)} for k, v in module.inputs.items()},
+            "params": {name: _param_summary(spec) for name, spec in module.params.items()},
+            "outputs": {value.name: str(value.node.type) for value in module.outputs},
+            "trained": list(module.trained),
+            "optimizers": [line.name for line in module.optimizers],
+        }
+
+    def summary_text(self) -> str:
+        """Return what ``tpc check`` prints."""
+        module = self.module
+        rows = [(name, str(spec.type), _abc(spec)) for name, spec in module.params.items()]
+        left = max((len(row[0]) for row in rows), default=0)
+        middle = max((len(row[1]) for row in rows), default=0)
+        lines = [f"{self.source.name}: ok"]
+        lines += [f"  {a:{left}}  {b:{middle}}  {c}" for a, b, c in rows]
+        lines += [f"  {value.name} : {value.node.type}" for value in module.outputs]
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        params = ", ".join(self.module.params)
+        return f"<Program {self.source.name}: params {params}>"
+
+
+def _abc(spec: Any) -> str:
+    return f"abc({spec.a}, {spec.b}, {spec.c})" + (" frozen" if spec.frozen else "")
+
+
+def _param_summary(spec: Any) -> dict[str, Any]:
+    exponents: dict[str, Affine] = {"a": spec.a, "b": spec.b, "c": spec.c}
+    return {
+        "type": str(spec.type),
+        **{name: str(value) for name, value in exponents.items()},
+        "sigma": str(spec.sigma),
+        "mult": str(spec.mult),
+        "init": spec.init,
+        "frozen": spec.frozen,
+    }

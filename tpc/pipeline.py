@@ -1,0 +1,142 @@
+"""The stages of the compiler, in order, each a pure function of the ones before.
+
+``Compilation`` holds one program with its overrides and computes stages on demand, once.
+``STAGES`` lists every stage that has a text form: ``--emit``, timing, tests and docs read it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from tpc.diagnostics import Source
+from tpc.elaborate import Override, elaborate
+from tpc.exact import Affine
+from tpc.ir import Module
+from tpc.ir.printer import print_graph, print_module
+from tpc.ir.verify import verify, verify_module
+from tpc.parametrize import parametrize
+from tpc.syntax import parse
+
+if TYPE_CHECKING:
+    from tpc.limit import Limit
+    from tpc.scaling import Classification
+    from tpc.syntax.tree import Program as Tree
+
+
+@dataclass(frozen=True)
+class Compilation:
+    """One program text with overrides of its sizes, reals, activations and exponents."""
+
+    source: Source
+    overrides: Mapping[str, Override] = field(default_factory=lambda: MappingProxyType({}))
+
+    def with_overrides(self, changes: Mapping[str, Override]) -> Compilation:
+        """Return the compilation of the same text with further overrides."""
+        new = replace(self, overrides=MappingProxyType({**self.overrides, **changes}))
+        if "tree" in self.__dict__:
+            new.__dict__["tree"] = self.tree  # the text is the same: parse it once
+        return new
+
+    @cached_property
+    def tree(self) -> Tree:
+        """The syntax tree."""
+        return parse(self.source)
+
+    @cached_property
+    def elaborated(self) -> Module:
+        """The typed IR, exponents as the program states them."""
+        module = elaborate(self.tree, self.overrides)
+        verify_module(module)
+        return module
+
+    @cached_property
+    def module(self) -> Module:
+        """The typed IR with every exponent that a named parametrization fills in."""
+        return parametrize(self.elaborated)
+
+    @cached_property
+    def classification(self) -> Classification:
+        """The class of the program (symbolic exponents need values first)."""
+        from tpc.scaling import classify
+
+        return classify(self.module)
+
+    def at(self, exponents: Mapping[str, Affine]) -> Module:
+        """Return the module with values for symbolic exponents."""
+        return self.module.with_exponents(exponents)
+
+    def limit(self, kind: str) -> Limit:
+        """Return the limit of a kind: nngp, ntk or feature."""
+        from tpc.limit import limit
+
+        return limit(self.module, kind)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage with a text form."""
+
+    name: str
+    summary: str
+    text: Callable[[Compilation], str]
+
+
+def _syntax(compilation: Compilation) -> str:
+    from tpc.syntax import dump
+
+    return dump(compilation.tree)
+
+
+def _step(compilation: Compilation) -> str:
+    from tpc.unroll import training_step
+
+    step = training_step(compilation.module)
+    roots = {"loss": step.loss} | {f"d loss/d {k}": v for k, v in step.gradients.items()}
+    verify(roots.values())
+    return print_graph(roots)
+
+
+def _unrolled(compilation: Compilation) -> str:
+    from tpc.unroll import unroll
+
+    return print_graph(unroll(compilation.module, 2).roots)
+
+
+def _scaling(compilation: Compilation) -> str:
+    from tpc.report.classification import exponents_text
+
+    return exponents_text(compilation.classification)
+
+
+def _equations(compilation: Compilation) -> str:
+    return compilation.limit("ntk").text
+
+
+def _kernel(compilation: Compilation) -> str:
+    return compilation.limit("ntk").source
+
+
+STAGES: tuple[Stage, ...] = (
+    Stage("tree", "the syntax tree", _syntax),
+    Stage("ir", "the typed graph as elaborated", lambda c: print_module(c.elaborated)),
+    Stage("module", "the typed graph with its parametrization", lambda c: print_module(c.module)),
+    Stage("step", "loss and gradients of one training step", _step),
+    Stage("unrolled", "two training steps as straight-line IR", _unrolled),
+    Stage("scaling", "width exponents of every named value", _scaling),
+    Stage("equations", "the kernel recursion (NNGP and NTK)", _equations),
+    Stage("kernel", "the generated Numba source", _kernel),
+)
+
+
+def emit(compilation: Compilation, stage: str) -> str:
+    """Return the text form of a stage.
+
+    Raises:
+        KeyError: there is no such stage.
+        tpc.TpcError: the program has errors at or before it.
+    """
+    return {each.name: each.text for each in STAGES}[stage](compilation)
