@@ -56,7 +56,7 @@ def read_source(path: Path) -> Source:
 
 
 def _unreadable(path: Path, why: str) -> TpcError:
-    return TpcError(Diagnostic("E0602", f"cannot read {path}: {why}"))
+    return TpcError(Diagnostic("E0902", f"cannot read {path}: {why}"))
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ class Program:
             return "ntk" if kind == "kernel" else "nngp"
         raise TpcError(
             Diagnostic(
-                "E0603",
+                "E0903",
                 f"the program is {kind}: training has no kernel limit here",
                 help="ask for the kernels at initialisation with kind nngp or ntk, "
                 "or for another parametrization, e.g. --set parametrization=ntk",

@@ -37,7 +37,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     except OSError as error:
         raise TpcError(
             Diagnostic(
-                "E0601",
+                "E0901",
                 f"cannot write {path}: {error.strerror or error}",
                 help="check the folder, its permissions and the free space of the disk",
             )

@@ -1,0 +1,50 @@
+"""Files, data and requests: what is wrong outside of a program's text."""
+
+from tpc.diagnostics.codes.code import Code
+
+CODES = (
+    Code(
+        "E0901",
+        "a result cannot be written",
+        "Results are written to a temporary file beside the target, which takes the target's place "
+        "once it is complete. The folder does not exist and cannot be made, may not be written to, "
+        "or the disk is full. What stood at the target before is untouched.",
+    ),
+    Code(
+        "E0902",
+        "a program cannot be read",
+        "The file does not exist, may not be read, is not UTF-8 text, or is far too large to be a "
+        "program.",
+    ),
+    Code(
+        "E0903",
+        "no kernel limit of training",
+        "Without `--kind`, the limit that is derived is the one that training has. A program that "
+        "is unstable, degenerate or trivial has none, and one that learns features is not described "
+        "by a kernel. The kernels at initialisation exist all the same: ask for `nngp` or `ntk`.",
+    ),
+    Code(
+        "E0910",
+        "data without an array that the program needs",
+        "Arrays are matched with inputs by name: input `x` reads the array `x`, and `test_x` at the "
+        "test points. Every input of the program needs its array; targets are needed for training.",
+    ),
+    Code(
+        "E0911",
+        "an array without a name",
+        "An .npy file holds a single array and no name. Say which input it is: "
+        "`--data x=images.npy`. An .npz archive holds arrays with names.",
+    ),
+    Code(
+        "E0912",
+        "data that cannot be read",
+        "The file does not exist, is damaged or cut short, or is not an .npy or .npz file of plain "
+        "numbers. Files with pickled Python objects are refused, since to read them is to run them.",
+    ),
+    Code(
+        "E0913",
+        "class labels out of range",
+        "A target of shape `[k]` may be given as one integer label for each sample, which becomes a "
+        "one-hot row. Labels count from 0 to k - 1.",
+    ),
+)
