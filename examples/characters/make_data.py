@@ -53,17 +53,13 @@ def arrays(path: Path) -> dict[str, Array]:
     x, alphabets, characters, writer = read(path)
     names, label = np.unique(alphabets, return_inverse=True)
     glyphs, glyph = np.unique(characters, return_inverse=True)
-    y = np.eye(len(names))[label]
     data: dict[str, Array] = {"names": names, "glyphs": glyphs}
-    for suffix, chosen in (
-        ("", writer <= TRAINING_WRITERS),
-        ("_test", writer > TRAINING_WRITERS),
-    ):
-        data["x" + suffix] = x[chosen].astype(np.float32)
-        data["y" + suffix] = y[chosen].astype(np.float32)
-        data["label" + suffix] = label[chosen].astype(np.uint8)
-        data["glyph" + suffix] = glyph[chosen].astype(np.uint8)
-        data["writer" + suffix] = writer[chosen].astype(np.uint8)
+    training = writer <= TRAINING_WRITERS
+    for prefix, chosen in (("", training), ("test_", ~training)):
+        data[prefix + "x"] = x[chosen].astype(np.float32)
+        data[prefix + "y"] = label[chosen].astype(np.uint8)
+        data[prefix + "glyph"] = glyph[chosen].astype(np.uint8)
+        data[prefix + "writer"] = writer[chosen].astype(np.uint8)
     return data
 
 
