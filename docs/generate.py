@@ -63,7 +63,7 @@ def ops() -> str:
 
 def activations() -> str:
     """Return the table of built-in activations."""
-    from tpc.ops.activations import activations as registry
+    from tpc.ops.activations import catalogue as registry
 
     return table(
         ("activation", "meaning"),
