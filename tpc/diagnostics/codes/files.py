@@ -20,14 +20,14 @@ CODES = (
         "E0903",
         "no kernel limit of training",
         "Without `--kind`, the limit that is derived is the one that training has. A program that "
-        "is unstable, degenerate or trivial has none, and one that learns features is not described "
+        "is unstable, degenerate or trivial has none, and feature learning is not described "
         "by a kernel. The kernels at initialisation exist all the same: ask for `nngp` or `ntk`.",
     ),
     Code(
         "E0910",
         "data without an array that the program needs",
-        "Arrays are matched with inputs by name: input `x` reads the array `x`, and `test_x` at the "
-        "test points. Every input of the program needs its array; targets are needed for training.",
+        "Arrays are matched with inputs by name: input `x` reads the array `x`, and `test_x` at "
+        "the test points. Every input needs its array; targets are needed for training.",
     ),
     Code(
         "E0911",
@@ -38,13 +38,14 @@ CODES = (
     Code(
         "E0912",
         "data that cannot be read",
-        "The file does not exist, is damaged or cut short, or is not an .npy or .npz file of plain "
-        "numbers. Files with pickled Python objects are refused, since to read them is to run them.",
+        "The file does not exist, is damaged or cut short, or is not an .npy or .npz file of "
+        "plain numbers. Files with pickled Python objects are refused, since to read them is "
+        "to run them.",
     ),
     Code(
         "E0913",
         "class labels out of range",
-        "A target of shape `[k]` may be given as one integer label for each sample, which becomes a "
-        "one-hot row. Labels count from 0 to k - 1.",
+        "A target of shape `[k]` may be given as one integer label for each sample, which becomes "
+        "a one-hot row. Labels count from 0 to k - 1.",
     ),
 )
