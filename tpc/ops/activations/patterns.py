@@ -1,0 +1,191 @@
+"""Formulas with closed dual expectations, recognised by their shape."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+from math import factorial
+
+from tpc.exact import Constant
+from tpc.ops.activations import formula as fm
+from tpc.ops.activations.base import DualForm
+
+
+def dual_form(formula: fm.Formula) -> DualForm | None:
+    """Return a closed form of ``E[phi(u) phi(v)]`` for the shapes that have one.
+
+    Polynomials; ``a f(z)`` for an f with a closed form; ``a f(b z)`` and ``a sin(b z + c)``,
+    ``a exp(b z)``, ``a exp(-g z^2)``; ``a step(z) + b relu(z) + c z + d |z|`` and the like.
+    """
+    coefficients = fm.polynomial(formula)
+    if coefficients is not None:
+        return polynomial_form(coefficients)
+    return _piecewise_linear(formula) or _product(formula) or _scaled(formula)
+
+
+def polynomial_form(coefficients: tuple[Constant, ...]) -> DualForm:
+    """Return the form for a polynomial p.
+
+    ``E[p(u) p(v)] = sum_k k! b_k(q11) b_k(q22) q12^k`` with ``b_k(q) = E p^(k)(u) / k!``, which is a
+    polynomial in q: ``sum_j p_(k+2j) (k+2j)! / (k! j! 2^j) q^j``. Row k has its coefficients, highest
+    first, times ``sqrt(k!)``.
+    """
+    degree = len(coefficients) - 1
+    rows = [_hermite_row(coefficients, k) for k in range(degree + 1)]
+    return DualForm("variance_side", 1, "polynomial_pair", (tuple(rows),))
+
+
+def _hermite_row(coefficients: tuple[Constant, ...], k: int) -> tuple[float, ...]:
+    row = [0.0] * ((len(coefficients) + 1) // 2)
+    for j in range((len(coefficients) - 1 - k) // 2 + 1):
+        count = Fraction(factorial(k + 2 * j), factorial(k) * factorial(j) * 2**j)
+        exact = coefficients[k + 2 * j] * count * Constant.sqrt(factorial(k))
+        row[j] = exact.value
+    return tuple(reversed(row))
+
+
+def sinusoid_form(amplitude: float, frequency: float, phase: float) -> DualForm:
+    """Return the form for ``amplitude * sin(frequency * z + phase)``."""
+    squared = frequency * frequency
+    parameters = (amplitude * amplitude, squared, math.cos(2 * phase))
+    return DualForm("variance_side", 1, "sinusoid_pair", parameters)
+
+
+def leaky_form(below: float, above: float) -> DualForm:
+    """Return the form for ``above * z`` where z > 0 and ``below * z`` where z < 0."""
+    linear, modulus = (above + below) / 2, (above - below) / 2
+    return DualForm("norm_side", 2, "leaky_pair", (linear * linear, modulus * modulus))
+
+
+def threshold_form(mean: float, jump: float) -> DualForm:
+    """Return the form for ``mean + jump * sign(z)``."""
+    return DualForm("norm_side", 2, "threshold_pair", (mean * mean, jump * jump))
+
+
+def rectified_form(factor: float, power: int) -> DualForm:
+    """Return the form for ``factor * max(z, 0)^power`` (arc-cosine kernels, Cho and Saul 2009).
+
+    ``E = (q11 q22)^(p/2) / (2 pi) * J_p(t)`` with ``J_p = A_p(c) (pi - t) + B_p(c) sin t`` and c the
+    cosine of t; ``dJ_p/dc = p^2 J_(p-1)`` gives the polynomials exactly, from J_0 = pi - t.
+    """
+    angle, sine = [Fraction(1)], [Fraction(0)]
+    double_factorial = 1
+    for p in range(1, power + 1):
+        double_factorial *= 2 * p - 1
+        angle = [Fraction(0)] + [p * p * a / (i + 1) for i, a in enumerate(angle)]
+        angle[0] = double_factorial - sum(angle)
+        sine = _sine_part(angle, sine, p)
+    rows = tuple(tuple(float(a) for a in reversed(row)) for row in (angle, sine))
+    size = factor * factor / (2 * math.pi)
+    return DualForm("rectified_side", 2, "rectified_pair", (size, *rows), (float(power),))
+
+
+def _sine_part(angle: list[Fraction], before: list[Fraction], p: int) -> list[Fraction]:
+    """Solve ``(1 - c^2) B' - c B = p^2 (1 - c^2) before - angle`` for the polynomial B."""
+    right = [Fraction(0)] * (len(angle) + 2)
+    for i, b in enumerate(before):
+        right[i] += p * p * b
+        right[i + 2] -= p * p * b
+    for i, a in enumerate(angle):
+        right[i] -= a
+    # coefficient of c^(i+1): (i + 2) B_(i+2) - (i + 1) B_i = right[i + 1], from the top down
+    out = [Fraction(0)] * (p + 3)
+    for i in range(p, -1, -1):
+        above = right[i + 1] if i + 1 < len(right) else Fraction(0)
+        out[i] = ((i + 2) * out[i + 2] - above) / (i + 1)
+    return out[: max(p, 1)]
+
+
+def _piecewise_linear(formula: fm.Formula) -> DualForm | None:
+    """Match ``above * z (z > 0), below * z (z < 0)``, or a constant on either side of zero."""
+    sides = [_side(formula, positive) for positive in (False, True)]
+    if sides[0] is None or sides[1] is None:
+        return None
+    (level_below, slope_below), (level_above, slope_above) = sides
+    if level_below.is_zero and level_above.is_zero:
+        return leaky_form(slope_below.value, slope_above.value)
+    if slope_below.is_zero and slope_above.is_zero:
+        mean, jump = level_above + level_below, level_above - level_below
+        return threshold_form(mean.value / 2, jump.value / 2)
+    return None
+
+
+def _side(formula: fm.Formula, positive: bool) -> tuple[Constant, Constant] | None:
+    """Return level and slope where the formula is affine on the half line."""
+    coefficients = fm.polynomial(half(formula, positive))
+    if coefficients is None or len(coefficients) > 2:
+        return None
+    zero = Constant.of(0)
+    return coefficients[0], coefficients[1] if len(coefficients) == 2 else zero
+
+
+def half(formula: fm.Formula, positive: bool) -> fm.Formula:
+    """Return the formula on the open half line, with conditions that hang on the sign of z decided."""
+    from tpc.ops.activations.formula.calculus import rebuild
+
+    if isinstance(formula, fm.Where) and formula.test == fm.Z:
+        return half(formula.then if positive else formula.otherwise, positive)
+    if isinstance(formula, fm.Apply) and formula.argument == fm.Z:
+        name = formula.function.name
+        if name == "relu":
+            return fm.Z if positive else fm.number(0)
+        if name == "abs":
+            return fm.Z if positive else fm.negate(fm.Z)
+        if name == "sign":
+            return fm.number(1 if positive else -1)
+        if name == "step":
+            return fm.number(1 if positive else 0)
+    if isinstance(formula, fm.Extremum):
+        gap = half(fm.subtract(formula.left, formula.right), positive)
+        coefficients = fm.polynomial(gap)
+        if coefficients is not None and len(coefficients) == 2 and coefficients[0].is_zero:
+            left_larger = (coefficients[1].sign > 0) == positive
+            chosen = formula.left if left_larger == (formula.kind == "max") else formula.right
+            return half(chosen, positive)
+        return formula
+    return rebuild(formula, lambda child: half(child, positive))
+
+
+def _factored(formula: fm.Formula) -> tuple[Constant, fm.Formula]:
+    if isinstance(formula, fm.Sum) and formula.constant.is_zero and len(formula.terms) == 1:
+        term, factor = formula.terms[0]
+        return factor, term
+    return Constant.of(1), formula
+
+
+def _product(formula: fm.Formula) -> DualForm | None:
+    """Match ``a relu(z)^k`` and ``a z exp(-g z^2)``."""
+    factor, body = _factored(formula)
+    if not isinstance(body, fm.Product):
+        return None
+    if len(body.factors) == 2 and (fm.Z, 1) in body.factors:
+        (bell,) = (pair for pair in body.factors if pair != (fm.Z, 1))
+        return _bell_slope(factor, *bell)
+    if len(body.factors) != 1:
+        return None
+    base, exponent = body.factors[0]
+    whole = exponent.denominator == 1 and 0 < exponent <= 16
+    if not (whole and isinstance(base, fm.Apply) and base.argument == fm.Z):
+        return None
+    return rectified_form(factor.value, int(exponent)) if base.function.name == "relu" else None
+
+
+def _bell_slope(factor: Constant, base: fm.Formula, exponent: Fraction) -> DualForm | None:
+    if not (isinstance(base, fm.Apply) and base.function.name == "exp" and exponent > 0):
+        return None
+    argument = fm.polynomial(fm.scale(base.argument, exponent))
+    if argument is None or len(argument) != 3 or argument[2].sign > 0 or not argument[1].is_zero:
+        return None
+    size = (factor**2 * Constant.exp(argument[0] * 2)).value
+    return DualForm("variance_side", 1, "bell_slope_pair", (size, argument[2].value))
+
+
+def _scaled(formula: fm.Formula) -> DualForm | None:
+    """Match ``a * f(argument)`` for one primitive f."""
+    factor, formula = _factored(formula)
+    if not isinstance(formula, fm.Apply):
+        return None
+    argument = fm.polynomial(formula.argument)
+    if argument is None:
+        return None
+    return formula.function.affine_dual(factor, argument)

@@ -1,0 +1,118 @@
+"""Hermite series of activations: ``E[phi(u) phi(v)] = sum_k a_k(q11) a_k(q22) rho^k``.
+
+``a_k(q) = E[phi(sqrt(q) x) h_k(x)]`` with x standard normal and h_k the orthonormal Hermite
+polynomials. The coefficients belong to one input; a pair costs one Horner polynomial in its
+correlation. By Cauchy-Schwarz, K terms leave at most ``|rho|^K sqrt(tail(q11) tail(q22))`` with
+``tail(q) = E phi^2 - sum_{k<K} a_k^2``. Needs NumPy only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+NODES = 16  # Gauss-Legendre nodes per panel
+SPAN = 13.5  # standard deviations; exp(-SPAN^2 / 4) is 2e-20
+WIDE_SPAN = 36.0  # for activations that grow exponentially
+MAX_LEVEL = 7
+MAX_TERMS = 512
+
+
+def panel_nodes(edges: Array) -> tuple[Array, Array]:
+    """Return nodes and weights of the composite Gauss-Legendre rule on panels with these edges."""
+    x, w = np.polynomial.legendre.leggauss(NODES)
+    centre, half = (edges[1:] + edges[:-1]) / 2, (edges[1:] - edges[:-1]) / 2
+    nodes = (centre[:, None] + half[:, None] * x).ravel()
+    return nodes, (half[:, None] * w).ravel()
+
+
+def panel_edges(kinks: Sequence[float], span: float, level: int) -> Array:
+    """Return panel edges on [-span, span]: uniform, cut at the kinks, graded towards them and 0."""
+    uniform = np.linspace(-span, span, int(np.ceil(span)) * 2 ** max(level, 1) + 1)
+    steps = 2.0 ** -np.arange(0, 6 + 3 * level)
+    graded = [c + sign * steps for c in (0.0, *kinks) for sign in (-1.0, 1.0)]
+    edges = np.concatenate([uniform, np.asarray([0.0, *kinks]), *graded])
+    edges = np.unique(np.clip(edges, -span, span))
+    keep = np.concatenate([[True], np.diff(edges) > 1e-14])
+    return np.asarray(edges[keep])
+
+
+def hermite_basis(nodes: Array, count: int) -> Array:
+    """Return ``h_k(x) exp(-x^2/4) / (2 pi)^(1/4)`` for k < count, shape (count, nodes): bounded."""
+    basis = np.empty((count, nodes.size))
+    basis[0] = np.exp(-0.25 * nodes * nodes) / (2.0 * np.pi) ** 0.25
+    if count > 1:
+        basis[1] = nodes * basis[0]
+    for k in range(1, count - 1):
+        basis[k + 1] = (nodes * basis[k] - np.sqrt(k) * basis[k - 1]) / np.sqrt(k + 1.0)
+    return basis
+
+
+def series_at_level(
+    phi: Callable[[Array], Any],
+    deviations: Array,
+    count: int,
+    kinks: Sequence[float],
+    span: float,
+    level: int,
+) -> tuple[Array, Array]:
+    """Return coefficients (N, count) and second moments (N,) with one rule for all deviations.
+
+    ``kinks`` are given in units of the standard deviation: they are those of every input.
+    """
+    nodes, weights = panel_nodes(panel_edges(kinks, span, level))
+    basis = hermite_basis(nodes, count)
+    values = np.asarray(phi(deviations[:, None] * nodes))
+    root = basis[0]
+    coefficients = (values * (root * weights)) @ basis.T
+    moments = (values * root) ** 2 @ weights
+    return coefficients, moments
+
+
+def hermite_series(
+    phi: Callable[[Array], Any],
+    variances: Array,
+    count: int,
+    kinks: Sequence[float] = (),
+    exponential: bool = False,
+    tolerance: float = 1e-13,
+) -> tuple[Array, Array, Array]:
+    """Return coefficients (N, count), second moments (N,) and their relative errors (N,).
+
+    Panels are halved until neither changes by more than ``tolerance * sqrt(E phi^2)``; the error
+    is the last change. Kinks are the activation's own (in z): where there are others than 0 every
+    variance has panels of its own.
+    """
+    deviations = np.sqrt(np.asarray(variances, dtype=np.float64))
+    span = WIDE_SPAN if exponential else SPAN
+    if any(z != 0.0 for z in kinks) and deviations.size > 1:
+        parts = [
+            hermite_series(phi, np.asarray([s * s]), count, kinks, exponential, tolerance)
+            for s in deviations
+        ]
+        joined = [np.concatenate([part[i] for part in parts]) for i in range(3)]
+        return joined[0], joined[1], joined[2]
+    scaled = [z / deviations[0] for z in kinks if z != 0.0 and abs(z) < span * deviations[0]]
+    cut = [0.0, *scaled] if 0.0 in kinks else scaled
+    before = series_at_level(phi, deviations, count, cut, span, 0)
+    for level in range(1, MAX_LEVEL + 1):
+        after = series_at_level(phi, deviations, count, cut, span, level)
+        scale = np.sqrt(after[1]) + 1e-300
+        change = np.abs(after[0] - before[0]).max(axis=1) / scale
+        error = np.maximum(change, np.abs(after[1] - before[1]) / scale**2)
+        if not np.all(np.isfinite(error)) or error.max() <= tolerance:
+            break
+        before = after
+    return after[0], after[1], error
+
+
+def series_sum(left: Array, right: Array, rho: Array) -> Array:
+    """Return ``sum_k left[..., k] right[..., k] rho^k`` by Horner's rule."""
+    total = np.zeros(np.broadcast(left[..., 0], right[..., 0], rho).shape)
+    for k in range(left.shape[-1] - 1, -1, -1):
+        total = total * rho + left[..., k] * right[..., k]
+    return total
