@@ -13,7 +13,7 @@ from tpc.ops.fill import constant, is_zero
 def gradient(
     output: Node, wrt: Sequence[Node], *, seed: Node | None = None, per_sample: bool = False
 ) -> tuple[Node, ...]:
-    """Return the derivatives of ``output`` with respect to ``wrt`` as nodes (zeros where there are none).
+    """Return the derivatives of ``output`` with respect to ``wrt`` (zeros where there are none).
 
     ``seed`` is the cotangent of the output: one by default, so a scalar output is meant. The sum
     over samples is taken where a value that differs between samples depends on one that does not;

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tpc.exact import Affine, Coefficient, Constant
 
@@ -153,7 +153,7 @@ class Module:
 
 
 def _substitute(spec: ParamSpec, values: Mapping[str, Affine]) -> ParamSpec:
-    new = {
+    new: dict[str, Any] = {
         which: None if (old := getattr(spec, which)) is None else old.substitute(values)
         for which in ("a", "b", "c")
     }

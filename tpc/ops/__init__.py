@@ -1,4 +1,4 @@
-"""The ops of the IR and the functions of the language, one file each, found by walking this folder."""
+"""The ops of the IR and the functions of the language: one file each, found by a walk."""
 
 from __future__ import annotations
 

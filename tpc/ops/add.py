@@ -12,9 +12,8 @@ from tpc.ops.broadcast import align, infer_elementwise, unbroadcast
 from tpc.ops.fill import is_zero
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from tpc.ir.node import Node
+    from tpc.ops.base import Array
 
 
 class Add(Op):
@@ -28,9 +27,7 @@ class Add(Op):
     def vjp(self, node: Node, cotangent: Node) -> tuple[Node | None, ...]:
         return tuple(unbroadcast(cotangent, operand.type) for operand in node.operands)
 
-    def evaluate(
-        self, node: Node, arrays: Sequence[np.ndarray], context: EvalContext
-    ) -> np.ndarray:
+    def evaluate(self, node: Node, arrays: Sequence[Array], context: EvalContext) -> Array:
         x, y = (align(a, o.type, node.type) for a, o in zip(arrays, node.operands, strict=True))
         return x + y
 

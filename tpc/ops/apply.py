@@ -11,10 +11,9 @@ from tpc.ops.base import EvalContext, Op, require_real
 from tpc.ops.multiply import multiply
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from tpc.ir.node import Node
     from tpc.ops.activations.base import Activation
+    from tpc.ops.base import Array
 
 
 class Apply(Op):
@@ -30,10 +29,8 @@ class Apply(Op):
         derivative = node.attrs["activation"].derivative()
         return (multiply(cotangent, apply(derivative, node.operands[0])),)
 
-    def evaluate(
-        self, node: Node, arrays: Sequence[np.ndarray], context: EvalContext
-    ) -> np.ndarray:
-        result: np.ndarray = node.attrs["activation"].numpy(arrays[0])
+    def evaluate(self, node: Node, arrays: Sequence[Array], context: EvalContext) -> Array:
+        result: Array = node.attrs["activation"].numpy(arrays[0])
         return result
 
 

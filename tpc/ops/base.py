@@ -1,30 +1,35 @@
 """The contract of an op: everything the compiler knows about it, in one class in one file.
 
-An op has a typing rule (``infer``), a vector-Jacobian product, a meaning at finite width (``evaluate``),
-a rule for width exponents and sign characters (``exponents``), a rule for second moments in the limit
-(``moment``) and a cost (``flops``). A rule that an op does not have is a :class:`MissingRule`, which
-names op and stage: never a guess.
+An op has a typing rule (``infer``), a vector-Jacobian product, a meaning at finite width
+(``evaluate``), a rule for width exponents and sign characters (``exponents``), a rule for second
+moments in the limit (``moment``) and a cost (``flops``). A rule that an op does not have is a
+:class:`MissingRule`, which names op and stage: never a guess.
 
-A surface function (``softmax(x, axis = 2)``) is a :class:`Function`: a signature, documentation, and how
-it builds nodes. Simple ops have one of the same name beside them; composite functions (``layer_norm``)
-have no op of their own and inherit every rule from what they are built of.
+A surface function (``softmax(x, axis = 2)``) is a :class:`Function`: a signature, documentation,
+and how it builds nodes. Simple ops have one of the same name beside them; composite functions
+(``layer_norm``) have no op of their own and inherit every rule from what they are built of.
 """
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     import numpy as np
+    from numpy.typing import NDArray
 
+    from tpc.ir.module import ParamSpec
     from tpc.ir.node import Node
     from tpc.ir.types import TensorType
     from tpc.limit.moments import MomentContext, MomentRule
     from tpc.scaling.interpret import ScalingContext
     from tpc.scaling.state import Size
+
+    Array = NDArray[np.float64]
 
 
 class OpTypeError(Exception):
@@ -55,14 +60,33 @@ class MissingRule(Exception):  # noqa: N818 - it is a fact about an op, reported
 
 @dataclass(frozen=True)
 class EvalContext:
-    """What finite-width execution knows besides the arrays: the width and the number of samples."""
+    """What finite-width execution knows besides the arrays.
+
+    ``width`` is n, ``batch`` the number of samples, ``params`` the module's table of weights (whose
+    numbers never stand in nodes), and ``seed`` and ``step`` select the random numbers of ops that
+    draw some.
+    """
 
     width: int
     batch: int | None = None
+    params: Mapping[str, ParamSpec] = field(default_factory=dict)
+    seed: int = 0
+    step: int = 0
 
     def shape(self, type_: TensorType) -> tuple[int, ...]:
         """Return the array shape of a value of this type."""
         return type_.shape(self.width, self.batch)
+
+    def generator(self, *stream: str | int) -> np.random.Generator:
+        """Return the random generator of a stream: a function of the seed and the names alone."""
+        import numpy as np
+
+        return np.random.default_rng(np.random.SeedSequence([self.seed, *_words(stream)]))
+
+
+def _words(stream: tuple[str | int, ...]) -> list[int]:
+    digest = hashlib.sha256(repr(stream).encode()).digest()
+    return [int.from_bytes(digest[i : i + 4], "little") for i in range(0, 16, 4)]
 
 
 class Op(ABC):
@@ -90,14 +114,12 @@ class Op(ABC):
         """
         raise MissingRule(node, "derivative")
 
-    def evaluate(
-        self, node: Node, arrays: Sequence[np.ndarray], context: EvalContext
-    ) -> np.ndarray:
+    def evaluate(self, node: Node, arrays: Sequence[Array], context: EvalContext) -> Array:
         """Return the value at finite width. Batched operands have the batch axis in front."""
         raise MissingRule(node, "finite-width")
 
     def exponents(self, node: Node, sizes: Sequence[Size], context: ScalingContext) -> Size:
-        """Return the width exponents and sign characters of the result (theory: tropical calculus)."""
+        """Return the width exponents and sign characters of the result (tropical calculus)."""
         raise MissingRule(node, "scaling")
 
     def moment(self, node: Node, other: Node, context: MomentContext) -> MomentRule:
@@ -105,7 +127,10 @@ class Op(ABC):
         raise MissingRule(node, "limit")
 
     def flops(self, node: Node, context: EvalContext) -> int:
-        """Return the floating-point operations of one evaluation (elements of the result by default)."""
+        """Return the floating-point operations of one evaluation.
+
+        By default one for each entry of the result.
+        """
         count = 1
         for extent in context.shape(node.type):
             count *= extent
@@ -124,9 +149,14 @@ class Argument:
     * ``integer``: an int; ``integers``: a tuple of ints (a single one is given as 1-tuple);
     * ``number``: an exact ``tpc.exact.Constant``;
     * ``word``: one of ``choices``, a str;
-    * ``mask``: one of ``choices`` as a str, or a Node.
+    * ``text``: the content of a quoted string, a str;
+    * ``mask``: one of ``choices`` as a str, or a Node;
+    * ``site``: an int that no other call in the program has. Users never write it: the elaborator
+      supplies it, so that two calls that draw random numbers draw different ones.
 
-    Keyword arguments follow the values; ``default`` is used where ``required`` is false.
+    Arguments are listed in the order in which users write them; those of kind ``value``, ``values``
+    and ``text`` are positional, the others keywords. ``default`` is used where ``required`` is
+    false. An axis that is out of range is the builder's to refuse (it raises OpTypeError).
     """
 
     name: str
@@ -151,6 +181,8 @@ class Function:
         """The signature as the language reference prints it."""
         parts = []
         for argument in self.arguments:
+            if argument.kind == "site":
+                continue
             if argument.kind == "values":
                 parts.append("...")
             elif argument.required:
@@ -161,12 +193,14 @@ class Function:
         return f"{self.name}({', '.join(parts)})"
 
 
-_VALUE = "value"
-
-
 def value(name: str) -> Argument:
     """Return an argument that takes a tensor."""
-    return Argument(name, _VALUE)
+    return Argument(name, "value")
+
+
+def values(name: str) -> Argument:
+    """Return an argument that takes the rest of the positional arguments, one or more tensors."""
+    return Argument(name, "values")
 
 
 def option(name: str, kind: str, default: Any = None, choices: tuple[str, ...] = ()) -> Argument:

@@ -9,12 +9,13 @@ from tpc.ir.node import make
 from tpc.ir.types import TensorType
 from tpc.ops.base import EvalContext, Op, require_real
 from tpc.ops.contract import CONTRACT, contract
+from tpc.ops.fill import is_zero
+from tpc.ops.gather import SCATTER_ADD
 from tpc.ops.scale import SCALE, scale
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from tpc.ir.node import Node
+    from tpc.ops.base import Array
 
 
 class BatchReduction(Op):
@@ -33,9 +34,7 @@ class BatchSum(BatchReduction):
     def vjp(self, node: Node, cotangent: Node) -> tuple[Node | None, ...]:
         return (cotangent,)
 
-    def evaluate(
-        self, node: Node, arrays: Sequence[np.ndarray], context: EvalContext
-    ) -> np.ndarray:
+    def evaluate(self, node: Node, arrays: Sequence[Array], context: EvalContext) -> Array:
         (x,) = arrays
         return x.sum(axis=0) if node.operands[0].type.batched else x * (context.batch or 1)
 
@@ -50,9 +49,7 @@ class BatchMean(BatchReduction):
             return (cotangent,)
         return (per_sample(cotangent),)
 
-    def evaluate(
-        self, node: Node, arrays: Sequence[np.ndarray], context: EvalContext
-    ) -> np.ndarray:
+    def evaluate(self, node: Node, arrays: Sequence[Array], context: EvalContext) -> Array:
         return arrays[0].mean(axis=0) if node.operands[0].type.batched else arrays[0]
 
 
@@ -67,9 +64,7 @@ class PerSample(Op):
     def vjp(self, node: Node, cotangent: Node) -> tuple[Node | None, ...]:
         return (per_sample(cotangent),)
 
-    def evaluate(
-        self, node: Node, arrays: Sequence[np.ndarray], context: EvalContext
-    ) -> np.ndarray:
+    def evaluate(self, node: Node, arrays: Sequence[Array], context: EvalContext) -> Array:
         return arrays[0] / (context.batch or 1)
 
 
@@ -79,7 +74,13 @@ PER_SAMPLE = PerSample()
 
 
 def batch_sum(x: Node) -> Node:
-    """Return the sum over samples; sums over products become one contraction over the batch."""
+    """Return the sum over samples.
+
+    Sums of products become one contraction over the batch, and sums of scattered rows one scatter,
+    so that no gradient of a weight is ever held once for each sample.
+    """
+    if is_zero(x):
+        return x
     if x.op is SCALE:
         return scale(batch_sum(x.operands[0]), x.attrs["coefficient"])
     if x.op is PER_SAMPLE:
@@ -91,6 +92,8 @@ def batch_sum(x: Node) -> Node:
             return contract(y, z, left, right, out, sum_batch=True)
         y, z = (batch_sum(y), z) if y.type.batched else (y, batch_sum(z))
         return contract(y, z, left, right, out)
+    if x.op is SCATTER_ADD and all(operand.type.batched for operand in x.operands):
+        return make(SCATTER_ADD, *x.operands, extent=x.attrs["extent"], sum_batch=True)
     return make(BATCH_SUM, x)
 
 
@@ -103,4 +106,4 @@ def per_sample(x: Node) -> Node:
     """Return ``x / B``; scales move out."""
     if x.op is SCALE:
         return scale(per_sample(x.operands[0]), x.attrs["coefficient"])
-    return make(PER_SAMPLE, x)
+    return x if is_zero(x) else make(PER_SAMPLE, x)

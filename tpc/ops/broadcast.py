@@ -9,9 +9,8 @@ from tpc.ir.types import TensorType
 from tpc.ops.base import OpTypeError, require_real, same_batch
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from tpc.ir.node import Node
+    from tpc.ops.base import Array
 
 
 def infer_elementwise(operands: Sequence[TensorType], name: str) -> TensorType:
@@ -32,7 +31,7 @@ def infer_elementwise(operands: Sequence[TensorType], name: str) -> TensorType:
     return TensorType(longest.dims, same_batch(operands))
 
 
-def align(array: np.ndarray, operand: TensorType, result: TensorType) -> np.ndarray:
+def align(array: Array, operand: TensorType, result: TensorType) -> Array:
     """Insert axes after the batch axis so that NumPy broadcasts as the language does."""
     missing = result.rank - operand.rank
     if missing and operand.batched:

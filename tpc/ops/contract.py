@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 from tpc.ir.node import make
 from tpc.ir.types import Dim, TensorType
 from tpc.ops.base import EvalContext, Op, OpTypeError, require_real, same_batch
+from tpc.ops.fill import constant, is_zero
 from tpc.ops.scale import SCALE, scale
+from tpc.ops.transpose import TRANSPOSE
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from tpc.ir.node import Node
+    from tpc.ops.base import Array
 
 Labels = tuple[int, ...]
 _BATCH = -1
@@ -42,8 +43,10 @@ class Contract(Op):
                     raise OpTypeError(
                         f"an axis of {dims[label]} meets an axis of {dim}", operand=position
                     )
-        if not set(out) <= set(dims) or set(left) ^ set(right) > set(out) | (set(left) & set(right)):
+        if not set(left) ^ set(right) <= set(out) <= set(dims) or len(set(out)) != len(out):
             raise OpTypeError("a label stands alone in one operand and is not in the result")
+        if attrs["sum_batch"] and not all(operand.batched for operand in operands):
+            raise OpTypeError("a contraction over the samples needs two batched operands")
         batched = same_batch(operands) and not attrs["sum_batch"]
         return TensorType(tuple(dims[label] for label in out), batched)
 
@@ -55,9 +58,7 @@ class Contract(Op):
             contract(x, cotangent, left, out, right),
         )
 
-    def evaluate(
-        self, node: Node, arrays: Sequence[np.ndarray], context: EvalContext
-    ) -> np.ndarray:
+    def evaluate(self, node: Node, arrays: Sequence[Array], context: EvalContext) -> Array:
         left, right, out = node.attrs["left"], node.attrs["right"], node.attrs["out"]
         if node.operands[0].type.batched:
             left = (_BATCH, *left)
@@ -85,7 +86,20 @@ CONTRACT = Contract()
 def contract(
     x: Node, y: Node, left: Labels, right: Labels, out: Labels, *, sum_batch: bool = False
 ) -> Node:
-    """Return the contraction of ``x`` and ``y``; scales move out, labels are renumbered."""
+    """Return the contraction of ``x`` and ``y``.
+
+    Scales move out, transpositions are absorbed into the labels (``W.T @ x`` contracts W itself),
+    a zero stays zero, and labels are renumbered.
+    """
+    if x.op is TRANSPOSE:
+        left = _before(left, x.attrs["order"])
+        return contract(x.operands[0], y, left, right, out, sum_batch=sum_batch)
+    if y.op is TRANSPOSE:
+        right = _before(right, y.attrs["order"])
+        return contract(x, y.operands[0], left, right, out, sum_batch=sum_batch)
+    if is_zero(x) or is_zero(y):
+        dims = dict(zip((*left, *right), (*x.type.dims, *y.type.dims), strict=True))
+        return constant(0, tuple(dims[label] for label in out))
     for one, other, swapped in ((x, y, False), (y, x, True)):
         if one.op is SCALE:
             inner = one.operands[0]
@@ -104,6 +118,14 @@ def contract(
         out=tuple(names[label] for label in out),
         sum_batch=sum_batch,
     )
+
+
+def _before(labels: Labels, order: tuple[int, ...]) -> Labels:
+    """Return the labels of a tensor from those of its transpose."""
+    result = [0] * len(labels)
+    for label, axis in zip(labels, order, strict=True):
+        result[axis] = label
+    return tuple(result)
 
 
 def matmul(w: Node, x: Node) -> Node:
@@ -133,10 +155,18 @@ def matmul(w: Node, x: Node) -> Node:
     return contract(w, x, left, (*right, summed), (*right, *left[:-1]))
 
 
-def dot(x: Node, y: Node) -> Node:
-    """Return the inner product over the last axis of two values of equal axes."""
+def inner(x: Node, y: Node) -> Node:
+    """Return the inner product over the last axis of two values of equal axes.
+
+    Raises:
+        OpTypeError: the axes differ, or there are none.
+    """
     if x.type.dims != y.type.dims or not x.type.rank:
-        raise OpTypeError(f"`dot` takes two values of equal axes, not {x.type} and {y.type}", operand=1)
+        raise OpTypeError(
+            f"`dot` takes two values of equal axes, not {x.type} and {y.type}",
+            operand=1,
+            help="matrices act with @; other contractions are written with einsum",
+        )
     labels = tuple(range(x.type.rank))
     return contract(x, y, labels, labels, labels[:-1])
 
@@ -149,9 +179,7 @@ def _matmul_help(w: TensorType, x: TensorType) -> str:
     return "make the two axes equal, or name them in an einsum"
 
 
-def _product(
-    x: np.ndarray, y: np.ndarray, left: Labels, right: Labels, out: Labels
-) -> np.ndarray:
+def _product(x: Array, y: Array, left: Labels, right: Labels, out: Labels) -> Array:
     """Contract as one (stacked) matrix product, so that BLAS does the work."""
     shared = [label for label in left if label in right]
     stacked = [label for label in shared if label in out]
@@ -166,8 +194,8 @@ def _product(
 
 
 def _matrix(
-    array: np.ndarray, labels: Labels, stacked: list[int], first: list[int], second: list[int]
-) -> np.ndarray:
+    array: Array, labels: Labels, stacked: list[int], first: list[int], second: list[int]
+) -> Array:
     extent = dict(zip(labels, array.shape, strict=True))
     moved = array.transpose([labels.index(label) for label in (*stacked, *first, *second)])
 

@@ -11,9 +11,8 @@ from tpc.ir.types import Dim, TensorType
 from tpc.ops.base import EvalContext, Op
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from tpc.ir.node import Node
+    from tpc.ops.base import Array
 
 
 class Fill(Op):
@@ -27,9 +26,7 @@ class Fill(Op):
     def vjp(self, node: Node, cotangent: Node) -> tuple[Node | None, ...]:
         return ()
 
-    def evaluate(
-        self, node: Node, arrays: Sequence[np.ndarray], context: EvalContext
-    ) -> np.ndarray:
+    def evaluate(self, node: Node, arrays: Sequence[Array], context: EvalContext) -> Array:
         import numpy as np
 
         from tpc.ops.scale import numeric

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Input(Op):
-    """Leaf: one sample of an input, batched. Attribute ``step`` tells the minibatches of a run apart."""
+    """Leaf: one sample of an input, batched; ``step`` tells the minibatches of a run apart."""
 
     name = "input"
 

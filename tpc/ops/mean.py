@@ -6,6 +6,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from tpc.exact import Constant
+from tpc.ops.axes import check_axes
 from tpc.ops.base import option, surface, value
 from tpc.ops.scale import scale
 from tpc.ops.sum import total
@@ -15,7 +16,12 @@ if TYPE_CHECKING:
 
 
 def average(x: Node, axes: tuple[int, ...]) -> Node:
-    """Return the mean of ``x`` over 0-based ``axes``."""
+    """Return the mean of ``x`` over 0-based ``axes``.
+
+    Raises:
+        OpTypeError: an axis does not exist or is named twice.
+    """
+    check_axes(x.type, axes, "mean")
     count, power = Fraction(1), 0
     for axis in axes:
         dim = x.type.dims[axis]

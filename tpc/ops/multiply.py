@@ -13,9 +13,8 @@ from tpc.ops.fill import FILL
 from tpc.ops.scale import SCALE, scale
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from tpc.ir.node import Node
+    from tpc.ops.base import Array
 
 
 class Multiply(Op):
@@ -33,9 +32,7 @@ class Multiply(Op):
             unbroadcast(multiply(cotangent, x), y.type),
         )
 
-    def evaluate(
-        self, node: Node, arrays: Sequence[np.ndarray], context: EvalContext
-    ) -> np.ndarray:
+    def evaluate(self, node: Node, arrays: Sequence[Array], context: EvalContext) -> Array:
         x, y = (align(a, o.type, node.type) for a, o in zip(arrays, node.operands, strict=True))
         return x * y
 

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 class Param(Op):
     """Leaf: the effective weight ``W = mult * n^-a * w`` at its present value.
 
-    Its numbers (abc exponents, standard deviation, multiplier) stand in the module's table of params,
-    so that a change of the parametrization leaves the graph alone. The name is part of its identity:
-    two Gaussian matrices never merge.
+    Its numbers (abc exponents, standard deviation, multiplier) stand in the module's table of
+    params, so that a change of the parametrization leaves the graph alone. The name is part of its
+    identity: two Gaussian matrices never merge.
     """
 
     name = "param"

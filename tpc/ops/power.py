@@ -10,18 +10,17 @@ from tpc.exact import Constant
 from tpc.ir.node import make
 from tpc.ir.types import TensorType
 from tpc.ops.base import EvalContext, Op, require_real
-from tpc.ops.fill import constant
+from tpc.ops.fill import FILL, constant, fill
 from tpc.ops.multiply import multiply
 from tpc.ops.scale import scale
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from tpc.ir.node import Node
+    from tpc.ops.base import Array
 
 
 class Power(Op):
-    """``x^p`` coordinatewise, p rational. A negative p divides: moments of normalisations use it."""
+    """``x^p`` coordinatewise, p rational. A negative p divides, as normalisations do."""
 
     name = "power"
 
@@ -34,9 +33,7 @@ class Power(Op):
         slope = scale(power(node.operands[0], exponent - 1), Constant.of(exponent))
         return (multiply(cotangent, slope),)
 
-    def evaluate(
-        self, node: Node, arrays: Sequence[np.ndarray], context: EvalContext
-    ) -> np.ndarray:
+    def evaluate(self, node: Node, arrays: Sequence[Array], context: EvalContext) -> Array:
         import numpy as np
 
         exponent: Fraction = node.attrs["exponent"]
@@ -58,6 +55,8 @@ def power(x: Node, exponent: Fraction) -> Node:
         return constant(1, x.type.dims)
     if exponent == 1:
         return x
+    if x.op is FILL and (x.attrs["coefficient"].constant.sign > 0):
+        return fill(x.attrs["coefficient"] ** exponent, x.type.dims)
     if x.op is POWER and (exponent.denominator == 1 and x.attrs["exponent"].denominator == 1):
         return power(x.operands[0], exponent * x.attrs["exponent"])
     return make(POWER, x, exponent=exponent)

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from tpc.exact import Coefficient
 from tpc.ir.node import make
 from tpc.ir.types import TensorType
-from tpc.ops.base import Op
+from tpc.ops.base import EvalContext, Op
+from tpc.ops.scale import numeric
 
 if TYPE_CHECKING:
+    from tpc.ir.module import ParamSpec
     from tpc.ir.node import Node
+    from tpc.ops.base import Array
 
 
 class Rate(Op):
-    """``mult^2 n^(-2a - c) * g``: a gradient with respect to the effective weight W becomes its step.
+    """``mult^2 n^(-2a - c) * g``: how far a gradient moves the effective weight W.
 
     The trainable w of ``W = mult n^-a w`` moves by ``n^-c dL/dw``, so W itself moves by
     ``mult^2 n^(-2a-c) dL/dW``. The numbers are the module's (attribute ``param`` names the weight).
@@ -30,8 +34,21 @@ class Rate(Op):
     def vjp(self, node: Node, cotangent: Node) -> tuple[Node | None, ...]:
         return (rate(cotangent, node.attrs["param"]),)
 
+    def evaluate(self, node: Node, arrays: Sequence[Array], context: EvalContext) -> Array:
+        spec = context.params[node.attrs["param"]]
+        return numeric(step_coefficient(spec), context.width) * arrays[0]
+
 
 RATE = Rate()
+
+
+def step_coefficient(spec: ParamSpec) -> Coefficient:
+    """Return ``mult^2 n^(-2a - c)``: how far W moves for a unit gradient at learning rate one.
+
+    Raises:
+        LookupError: an exponent of the weight is not known yet.
+    """
+    return spec.multiplier**2 * Coefficient.width(-spec.exponent("c"))
 
 
 def rate(gradient: Node, param: str) -> Node:

@@ -13,9 +13,8 @@ from tpc.ops.scale import SCALE, scale
 from tpc.ops.sum import total
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from tpc.ir.node import Node
+    from tpc.ops.base import Array
 
 
 class Repeat(Op):
@@ -33,9 +32,7 @@ class Repeat(Op):
     def vjp(self, node: Node, cotangent: Node) -> tuple[Node | None, ...]:
         return (total(cotangent, tuple(position for position, _ in node.attrs["axes"])),)
 
-    def evaluate(
-        self, node: Node, arrays: Sequence[np.ndarray], context: EvalContext
-    ) -> np.ndarray:
+    def evaluate(self, node: Node, arrays: Sequence[Array], context: EvalContext) -> Array:
         import numpy as np
 
         shift = int(node.operands[0].type.batched)

@@ -12,9 +12,8 @@ from tpc.ops.base import EvalContext, Op, OpTypeError, require_real
 from tpc.ops.fill import FILL, fill
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from tpc.ir.node import Node
+    from tpc.ops.base import Array
 
 
 class Scale(Op):
@@ -30,9 +29,7 @@ class Scale(Op):
     def vjp(self, node: Node, cotangent: Node) -> tuple[Node | None, ...]:
         return (scale(cotangent, node.attrs["coefficient"]),)
 
-    def evaluate(
-        self, node: Node, arrays: Sequence[np.ndarray], context: EvalContext
-    ) -> np.ndarray:
+    def evaluate(self, node: Node, arrays: Sequence[Array], context: EvalContext) -> Array:
         return numeric(node.attrs["coefficient"], context.width) * arrays[0]
 
 
@@ -60,6 +57,8 @@ def scale(x: Node, factor: Coefficient | Constant | int, power: Affine | int = 0
     coefficient = factor * Coefficient(Constant.of(1), Affine.of(power))
     if coefficient.is_one:
         return x
+    if coefficient.is_zero:
+        return fill(coefficient, x.type.dims)
     if x.op is SCALE:
         return scale(x.operands[0], coefficient * x.attrs["coefficient"])
     if x.op is FILL:

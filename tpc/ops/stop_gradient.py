@@ -10,9 +10,8 @@ from tpc.ir.types import TensorType
 from tpc.ops.base import EvalContext, Op, surface, value
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from tpc.ir.node import Node
+    from tpc.ops.base import Array
 
 
 class StopGradient(Op):
@@ -27,9 +26,7 @@ class StopGradient(Op):
     def vjp(self, node: Node, cotangent: Node) -> tuple[Node | None, ...]:
         return (None,)
 
-    def evaluate(
-        self, node: Node, arrays: Sequence[np.ndarray], context: EvalContext
-    ) -> np.ndarray:
+    def evaluate(self, node: Node, arrays: Sequence[Array], context: EvalContext) -> Array:
         return arrays[0]
 
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from tpc.exact import Affine, Coefficient, Constant
 from tpc.ir.node import make
 from tpc.ir.types import TensorType
-from tpc.ops.base import EvalContext, Op, OpTypeError, require_real, surface, value
-from tpc.ops.base import option
+from tpc.ops.axes import check_axes
+from tpc.ops.base import EvalContext, Op, option, require_real, surface, value
+from tpc.ops.fill import FILL, fill
 from tpc.ops.scale import SCALE, scale
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from tpc.ir.node import Node
+    from tpc.ops.base import Array
 
 
 class Sum(Op):
@@ -26,8 +27,7 @@ class Sum(Op):
         (x,) = operands
         require_real(operands, "sum")
         axes = attrs["axes"]
-        if any(not 0 <= axis < x.rank for axis in axes):
-            raise OpTypeError(f"axis {max(axes) + 1} of a value with {x.rank} axes", operand=0)
+        check_axes(x, axes, "sum")
         kept = tuple(dim for axis, dim in enumerate(x.dims) if axis not in axes)
         return TensorType(kept, x.batched)
 
@@ -37,20 +37,26 @@ class Sum(Op):
         x = node.operands[0]
         return (repeat(cotangent, tuple((axis, x.type.dims[axis]) for axis in node.attrs["axes"])),)
 
-    def evaluate(
-        self, node: Node, arrays: Sequence[np.ndarray], context: EvalContext
-    ) -> np.ndarray:
+    def evaluate(self, node: Node, arrays: Sequence[Array], context: EvalContext) -> Array:
         shift = int(node.operands[0].type.batched)
-        return arrays[0].sum(axis=tuple(axis + shift for axis in node.attrs["axes"]))
+        result: Array = arrays[0].sum(axis=tuple(axis + shift for axis in node.attrs["axes"]))
+        return result
 
 
 SUM = Sum()
 
 
 def total(x: Node, axes: tuple[int, ...]) -> Node:
-    """Return the sum of ``x`` over 0-based ``axes``; constants move out."""
+    """Return the sum of ``x`` over 0-based ``axes``; constants move out.
+
+    Raises:
+        OpTypeError: an axis does not exist or is named twice.
+    """
     if not axes:
         return x
+    if x.op is FILL:
+        check_axes(x.type, axes, "sum")
+        return _sum_of_equal(x, axes)
     if x.op is SCALE:
         return scale(total(x.operands[0], axes), x.attrs["coefficient"])
     return make(SUM, x, axes=tuple(sorted(axes)))
@@ -65,3 +71,10 @@ def sum_function(x: Node, axis: tuple[int, ...] | None) -> Node:
     return total(x, tuple(range(x.type.rank)) if axis is None else axis)
 
 
+def _sum_of_equal(x: Node, axes: tuple[int, ...]) -> Node:
+    coefficient = x.attrs["coefficient"]
+    for axis in axes:
+        dim = x.type.dims[axis]
+        coefficient = coefficient * Coefficient(Constant.of(dim.count), Affine.of(int(dim.width)))
+    kept = tuple(dim for axis, dim in enumerate(x.type.dims) if axis not in axes)
+    return fill(coefficient, kept)

@@ -1,0 +1,48 @@
+"""Random zeros and ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from tpc.exact import Constant
+from tpc.ir.node import make
+from tpc.ir.types import Dim, TensorType
+from tpc.ops.base import EvalContext, Op
+
+if TYPE_CHECKING:
+    from tpc.ir.node import Node
+    from tpc.ops.base import Array
+
+
+class Bernoulli(Op):
+    """Leaf: independent entries, 1 with probability ``keep`` and else 0, for each sample anew.
+
+    ``site`` tells the draws of a program apart; ``step`` those of the steps of a training run
+    (None: the step at which it is evaluated).
+    """
+
+    name = "bernoulli"
+
+    def infer(self, operands: tuple[TensorType, ...], attrs: Mapping[str, Any]) -> TensorType:
+        return TensorType(attrs["dims"], batched=True)
+
+    def vjp(self, node: Node, cotangent: Node) -> tuple[Node | None, ...]:
+        return ()
+
+    def evaluate(self, node: Node, arrays: Sequence[Array], context: EvalContext) -> Array:
+        import numpy as np
+
+        step = context.step if node.attrs["step"] is None else node.attrs["step"]
+        random = context.generator("bernoulli", node.attrs["site"], step)
+        draws = random.random((context.batch or 1, *context.shape(node.type)[1:]))
+        keep: float = node.attrs["keep"].value
+        return np.less(draws, keep).astype(np.float64)
+
+
+BERNOULLI = Bernoulli()
+
+
+def bernoulli(keep: Constant, dims: tuple[Dim, ...], site: int, step: int | None = None) -> Node:
+    """Return independent entries that are 1 with probability ``keep``."""
+    return make(BERNOULLI, keep=keep, dims=dims, site=site, step=step)

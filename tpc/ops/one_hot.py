@@ -1,0 +1,53 @@
+"""Integers as indicator vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from tpc.ir.node import make
+from tpc.ir.types import TensorType, finite
+from tpc.ops.base import EvalContext, Op, OpTypeError, surface, value
+
+if TYPE_CHECKING:
+    from tpc.ir.node import Node
+    from tpc.ops.base import Array
+
+
+class OneHot(Op):
+    """``result[i.., v] = 1 if ids[i..] = v else 0`` for integers ``1..below``."""
+
+    name = "one_hot"
+
+    def infer(self, operands: tuple[TensorType, ...], attrs: Mapping[str, Any]) -> TensorType:
+        (ids,) = operands
+        if ids.below is None:
+            raise OpTypeError(
+                f"`one_hot` takes integers, but this is real: {ids}",
+                operand=0,
+                help="declare the input with its range: target y : [] in 10",
+            )
+        return TensorType((*ids.dims, finite(ids.below)), ids.batched)
+
+    def vjp(self, node: Node, cotangent: Node) -> tuple[Node | None, ...]:
+        return (None,)
+
+    def evaluate(self, node: Node, arrays: Sequence[Array], context: EvalContext) -> Array:
+        import numpy as np
+
+        below = node.operands[0].type.below
+        return np.equal(arrays[0][..., None], np.arange(1, (below or 0) + 1)).astype(float)
+
+
+ONE_HOT = OneHot()
+
+
+@surface(value("ids"), name="one_hot")
+def one_hot_function(ids: Node) -> Node:
+    """Turn integers `1..v` into indicator vectors along a new last axis of size v."""
+    return one_hot(ids)
+
+
+def one_hot(ids: Node) -> Node:
+    """Return the indicator vectors of integers."""
+    return make(ONE_HOT, ids)
