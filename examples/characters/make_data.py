@@ -3,8 +3,8 @@
 Usage: ``python make_data.py images_background_small1.zip``. The zip is the file of that name in
 Omniglot's repository (https://github.com/brendenlake/omniglot, folder ``python``). Every image is
 moved so that its ink is centred, blurred a little, and averaged over blocks of 7 x 7 pixels: these
-are ``image``. For ``x`` the mean of the training images is subtracted, and each image is scaled to a
-mean square of one and rounded to multiples of 1/64.
+are ``image``. For ``x`` the mean of the training images is subtracted, and each image is scaled to
+a mean square of one and rounded to multiples of 1/64.
 """
 
 from __future__ import annotations

@@ -27,6 +27,14 @@ MOST_CHARACTERS = 4_000_000
 
 def parse(source: Source) -> tree.Program:
     """The tree of a program. Raises TpcError with all syntax errors, in order of the text."""
+    return parse_lines(source)[0]
+
+
+def parse_lines(source: Source) -> tuple[tree.Program, list[LogicalLine]]:
+    """The tree and the logical lines, in which words are told to be keywords or names.
+
+    Raises TpcError as :func:`parse` does.
+    """
     refused = _refuse(source)
     if refused is not None:
         raise TpcError(refused)
@@ -41,7 +49,7 @@ def parse(source: Source) -> tree.Program:
     if found:
         raise TpcError(_in_order(found))
     assert program is not None
-    return program
+    return program, lines
 
 
 def parse_expression(text: str, name: str) -> tree.Expression:
@@ -82,8 +90,9 @@ class _Run:
 
     def _line(self, line: LogicalLine) -> None:
         for at, token in enumerate(line.tokens):
+            line.tokens[at] = as_keyword_or_name(token, self.state, first=at == 0)
             try:
-                self.state.feed_token(as_keyword_or_name(token, self.state, first=at == 0))
+                self.state.feed_token(line.tokens[at])
             except UnexpectedToken:
                 if not line.faulty:
                     self.found.append(describe(self.state, line, at))
