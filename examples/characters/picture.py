@@ -75,7 +75,7 @@ def curves(
 
 
 def choose(labels: Array, answers: Array) -> list[int]:
-    """Return test images to show: eight answered rightly, spread over the alphabets, two wrongly."""
+    """Return images to show: eight right answers, spread over the alphabets, and two wrong ones."""
     rng = np.random.default_rng(1)
     right, wrong = (
         rng.permutation(np.flatnonzero(x)) for x in (labels == answers, labels != answers)
