@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class DualAccuracyError(ArithmeticError):
-    """An expectation could not be computed to the tolerance asked for; ``error`` is what was met."""
+    """An expectation missed the tolerance asked for; ``error`` is what was met."""
 
     def __init__(self, activation: Activation, tolerance: float, error: float) -> None:
         super().__init__(

@@ -1,4 +1,4 @@
-"""Direct two-dimensional quadrature of ``E[phi(u) psi(v)]``, for the pairs that no series serves."""
+"""Two-dimensional quadrature of ``E[phi(u) psi(v)]``, for the pairs that no series serves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Expectations without a closed form: Hermite series with a measured tail, else direct quadrature."""
+"""Expectations without a closed form: Hermite series with a measured tail, else quadrature."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ _FLOOR = 4e-15  # what rounding alone leaves in a sum of many terms
 def series_expectation(
     phi: Activation, q11: Array, q12: Array, q22: Array, tolerance: float
 ) -> tuple[Array, float]:
-    """Return ``E[phi(u) phi(v)]`` and the largest error, relative to ``sqrt(E phi(u)^2 E phi(v)^2)``.
+    """Return ``E[phi(u) phi(v)]`` and the largest relative error.
+
+    Errors are relative to ``sqrt(E phi(u)^2 E phi(v)^2)``.
 
     The number of terms doubles until the tail bound meets the tolerance; pairs for which
     ``MAX_TERMS`` do not suffice are integrated directly.
@@ -41,7 +43,9 @@ def series_expectation(
     while todo.size and count <= MAX_TERMS:
         terms, moments, errors = hermite_series(phi.numpy, variances, count, kinks, wide)
         size = np.sqrt(moments) + 1e-300
-        tail = np.sqrt(np.maximum(moments - (terms**2).sum(axis=1), 0.0)) / size
+        # what the subtraction cannot resolve counts as tail
+        left_over = 1.0 - ((terms / size[:, None]) ** 2).sum(axis=1)
+        tail = np.sqrt(np.maximum(left_over, 0.0) + np.maximum(errors, _FLOOR))
         i, j, r = left[todo], right[todo], rho[todo]
         value[todo] = series_sum(terms[i], terms[j], r)
         rest = np.minimum(np.abs(r) ** count, 1.0) * tail[i] * tail[j]
@@ -58,7 +62,7 @@ def series_expectation(
 def _integrate(
     phi: Callable[[Array], Array],
     where: tuple[Array, Array, Array],
-    todo: Array,
+    todo: NDArray[np.intp],
     shape: tuple[tuple[float, ...], bool],
     tolerance: float,
     value: Array,

@@ -101,7 +101,7 @@ def leaky_pair(
     linear: float,
     modulus: float,
 ) -> Any:
-    """Return ``linear * E[u v] + modulus * E|u v|``: relu, leaky relu, abs (arc-cosine, order 1)."""
+    """Return ``linear * E[u v] + modulus * E|u v|``: relu, leaky relu, abs."""
     c = cosine(k, inverse1, inverse2)
     arc = np.sqrt((1.0 - c) * (1.0 + c)) + c * arcsine(c)
     return linear * k + (modulus * 2.0 * INVERSE_PI) * (norm1 * norm2) * arc
@@ -171,7 +171,7 @@ def erf_pair(
     size: float,
     twice: float,
 ) -> Any:
-    """Return ``size E[erf(b u) erf(b v)]`` with ``twice = 2 b^2`` (arcsine kernel, Williams 1996)."""
+    """Return ``size E[erf(b u) erf(b v)]``, ``twice = 2 b^2`` (arcsine kernel, Williams 1996)."""
     angle, _ = probit_angle(twice * k, s1, weight1, root1, s2, weight2, root2)
     return (size * 2.0 * INVERSE_PI) * angle
 

@@ -101,9 +101,9 @@ def hermite_series(
     before = series_at_level(phi, deviations, count, cut, span, 0)
     for level in range(1, MAX_LEVEL + 1):
         after = series_at_level(phi, deviations, count, cut, span, level)
-        scale = np.sqrt(after[1]) + 1e-300
-        change = np.abs(after[0] - before[0]).max(axis=1) / scale
-        error = np.maximum(change, np.abs(after[1] - before[1]) / scale**2)
+        moments = after[1] + 1e-300
+        change = np.abs(after[0] - before[0]).max(axis=1) / np.sqrt(moments)
+        error = np.maximum(change, np.abs(after[1] - before[1]) / moments)
         if not np.all(np.isfinite(error)) or error.max() <= tolerance:
             break
         before = after

@@ -22,10 +22,11 @@ def catalogue() -> Mapping[str, type[Activation]]:
     found: dict[str, type[Activation]] = {}
     for entry in pkgutil.iter_modules(__path__, f"{__name__}."):
         module = importlib.import_module(entry.name)
-        for _, kind in inspect.getmembers(module, inspect.isclass):
-            named = issubclass(kind, Activation) and isinstance(kind.name, str) and kind.name
-            if named and kind.__module__ == entry.name:
-                found[kind.name] = kind
+        for kind in vars(module).values():
+            if inspect.isclass(kind) and issubclass(kind, Activation):
+                named = isinstance(kind.name, str) and kind.name
+                if named and kind.__module__ == entry.name:
+                    found[kind.name] = kind
     return MappingProxyType(dict(sorted(found.items())))
 
 

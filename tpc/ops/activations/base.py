@@ -91,7 +91,7 @@ class Activation:
         return fm.Apply(self, fm.Z)
 
     def derivative(self) -> Activation:
-        """Return the derivative, an activation again; jumps contribute nothing (see ``dropped``)."""
+        """Return the derivative, an activation; jumps contribute nothing (see ``dropped``)."""
         from tpc.ops.activations.written import from_formula
 
         return from_formula(fm.derivative(self.formula()), name=f"{self.name}'")
@@ -103,7 +103,7 @@ class Activation:
         return next((note for f in jumps if (note := f.dropped) is not None), None)
 
     def numpy(self, x: Array) -> Array:
-        """Return the values at ``x`` (any shape, float64), accurate to a few units in the last place."""
+        """Return the values at ``x`` (any shape, float64), accurate to a few ulps."""
         return evaluation.evaluate(self.formula(), x)
 
     def numba_call(self, argument: str) -> str:
@@ -128,14 +128,14 @@ class Activation:
         return patterns.dual_form(self.formula())
 
     def affine_dual(self, factor: Constant, argument: tuple[Constant, ...]) -> DualForm | None:
-        """Return the closed form for ``factor * phi(p(z))``, p a polynomial (lowest first), if known."""
+        """Return the closed form for ``factor * phi(p(z))``, if known; p is given lowest first."""
         return None
 
-    # -- facts that the compiler asks for ------------------------------------------------------------
+    # -- facts that the compiler asks for ----------------------------------------------------------
 
     @property
     def parity(self) -> Parity:
-        """ "odd" or "even" where phi is exactly that (almost everywhere), else "none"."""
+        """Whether phi is "odd" or "even" (almost everywhere), "none" where neither is found."""
         if self.primitive:
             return self.odd_or_even
         found = fm.parity(self.formula())
@@ -197,7 +197,7 @@ class Activation:
         level = self.constant_value
         return level is not None and level.is_zero
 
-    # -- what primitives tell the calculus of formulas ------------------------------------------------
+    # -- what primitives tell the calculus of formulas --------------------------------------------
 
     def exact_value(self, value: Constant) -> Constant | None:
         """Return phi(value) where it has an exact form, else None."""
@@ -232,7 +232,7 @@ class Activation:
         """Return what is impossible between ``low`` and ``high`` ("the logarithm of"), or None."""
         return None
 
-    # -- printing --------------------------------------------------------------------------------------
+    # -- printing ---------------------------------------------------
 
     @property
     def parameters(self) -> tuple[Constant | int, ...]:
@@ -268,7 +268,7 @@ class Activation:
 
     @classmethod
     def documentation(cls) -> str:
-        """Return the first paragraph of the class's documentation: one sentence with the formula."""
+        """Return the first paragraph of the class documentation: a sentence with the formula."""
         text = (cls.__doc__ or "").strip().split("\n\n")[0]
         return " ".join(text.split())
 

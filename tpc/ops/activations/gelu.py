@@ -21,7 +21,7 @@ class Gelu(Activation):
 
     Dual, with ``G = 1/4 + asin(q12 / sqrt((1 + q11)(1 + q22))) / (2 pi)`` and
     ``D = 1 / (2 pi sqrt((1 + q11)(1 + q22) - q12^2))``:
-    ``q12 G + D (q11 q22 + q12^2 (1/(1 + q11) + 1/(1 + q22) - 1))``, by Gaussian integration by parts.
+    ``q12 G + D (q11 q22 + q12^2 (1/(1 + q11) + 1/(1 + q22) - 1))``, by partial integration.
     """
 
     name: ClassVar[str] = "gelu"

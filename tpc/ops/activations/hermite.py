@@ -11,6 +11,8 @@ from tpc.exact import Constant
 from tpc.ops.activations import formula as fm
 from tpc.ops.activations.base import Activation, whole_number
 
+TWO = Constant.of(2)
+
 
 @dataclass(frozen=True)
 class Hermite(Activation):
@@ -23,7 +25,7 @@ class Hermite(Activation):
     name: ClassVar[str] = "hermite"
     primitive: ClassVar[bool] = False
 
-    order: Constant = Constant.of(2)
+    order: Constant = TWO
 
     def __post_init__(self) -> None:
         whole_number(self.order, "the order of hermite", 0, 32)

@@ -11,6 +11,8 @@ from tpc.ops.activations import formula as fm
 from tpc.ops.activations.base import Activation
 from tpc.ops.activations.relu import Relu
 
+SLOPE = Constant.of(Fraction(1, 100))
+
 
 @dataclass(frozen=True)
 class LeakyRelu(Activation):
@@ -22,7 +24,7 @@ class LeakyRelu(Activation):
     name: ClassVar[str] = "leaky_relu"
     primitive: ClassVar[bool] = False
 
-    slope: Constant = Constant.of(Fraction(1, 100))
+    slope: Constant = SLOPE
 
     def formula(self) -> fm.Formula:
         bent = fm.scale(fm.apply(Relu(), fm.Z), Constant.of(1) - self.slope)

@@ -9,6 +9,8 @@ from tpc.exact import Constant
 from tpc.ops.activations import formula as fm
 from tpc.ops.activations.base import Activation, whole_number
 
+TWO = Constant.of(2)
+
 
 @dataclass(frozen=True)
 class Monomial(Activation):
@@ -20,7 +22,7 @@ class Monomial(Activation):
     name: ClassVar[str] = "monomial"
     primitive: ClassVar[bool] = False
 
-    order: Constant = Constant.of(2)
+    order: Constant = TWO
 
     def __post_init__(self) -> None:
         whole_number(self.order, "the power of monomial", 0, 32)

@@ -26,9 +26,9 @@ def dual_form(formula: fm.Formula) -> DualForm | None:
 def polynomial_form(coefficients: tuple[Constant, ...]) -> DualForm:
     """Return the form for a polynomial p.
 
-    ``E[p(u) p(v)] = sum_k k! b_k(q11) b_k(q22) q12^k`` with ``b_k(q) = E p^(k)(u) / k!``, which is a
-    polynomial in q: ``sum_j p_(k+2j) (k+2j)! / (k! j! 2^j) q^j``. Row k has its coefficients, highest
-    first, times ``sqrt(k!)``.
+    ``E[p(u) p(v)] = sum_k k! b_k(q11) b_k(q22) q12^k`` with ``b_k(q) = E p^(k)(u) / k!``, which is
+    a polynomial in q: ``sum_j p_(k+2j) (k+2j)! / (k! j! 2^j) q^j``. Row k has its coefficients,
+    highest first, times ``sqrt(k!)``.
     """
     degree = len(coefficients) - 1
     rows = [_hermite_row(coefficients, k) for k in range(degree + 1)]
@@ -65,15 +65,15 @@ def threshold_form(mean: float, jump: float) -> DualForm:
 def rectified_form(factor: float, power: int) -> DualForm:
     """Return the form for ``factor * max(z, 0)^power`` (arc-cosine kernels, Cho and Saul 2009).
 
-    ``E = (q11 q22)^(p/2) / (2 pi) * J_p(t)`` with ``J_p = A_p(c) (pi - t) + B_p(c) sin t`` and c the
+    ``E = (q11 q22)^(p/2) / (2 pi) J_p(t)``, ``J_p = A_p(c) (pi - t) + B_p(c) sin t``, c the
     cosine of t; ``dJ_p/dc = p^2 J_(p-1)`` gives the polynomials exactly, from J_0 = pi - t.
     """
     angle, sine = [Fraction(1)], [Fraction(0)]
     double_factorial = 1
     for p in range(1, power + 1):
         double_factorial *= 2 * p - 1
-        angle = [Fraction(0)] + [p * p * a / (i + 1) for i, a in enumerate(angle)]
-        angle[0] = double_factorial - sum(angle)
+        angle = [Fraction(0), *(p * p * a / (i + 1) for i, a in enumerate(angle))]
+        angle[0] = double_factorial - sum(angle, Fraction(0))
         sine = _sine_part(angle, sine, p)
     rows = tuple(tuple(float(a) for a in reversed(row)) for row in (angle, sine))
     size = factor * factor / (2 * math.pi)
@@ -82,7 +82,7 @@ def rectified_form(factor: float, power: int) -> DualForm:
 
 def _sine_part(angle: list[Fraction], before: list[Fraction], p: int) -> list[Fraction]:
     """Solve ``(1 - c^2) B' - c B = p^2 (1 - c^2) before - angle`` for the polynomial B."""
-    right = [Fraction(0)] * (len(angle) + 2)
+    right = [Fraction(0) for _ in range(len(angle) + 2)]
     for i, b in enumerate(before):
         right[i] += p * p * b
         right[i + 2] -= p * p * b
@@ -98,10 +98,10 @@ def _sine_part(angle: list[Fraction], before: list[Fraction], p: int) -> list[Fr
 
 def _piecewise_linear(formula: fm.Formula) -> DualForm | None:
     """Match ``above * z (z > 0), below * z (z < 0)``, or a constant on either side of zero."""
-    sides = [_side(formula, positive) for positive in (False, True)]
-    if sides[0] is None or sides[1] is None:
+    below, above = _side(formula, False), _side(formula, True)
+    if below is None or above is None:
         return None
-    (level_below, slope_below), (level_above, slope_above) = sides
+    (level_below, slope_below), (level_above, slope_above) = below, above
     if level_below.is_zero and level_above.is_zero:
         return leaky_form(slope_below.value, slope_above.value)
     if slope_below.is_zero and slope_above.is_zero:
@@ -120,7 +120,7 @@ def _side(formula: fm.Formula, positive: bool) -> tuple[Constant, Constant] | No
 
 
 def half(formula: fm.Formula, positive: bool) -> fm.Formula:
-    """Return the formula on the open half line, with conditions that hang on the sign of z decided."""
+    """Return the formula on the open half line: conditions on the sign of z are decided."""
     from tpc.ops.activations.formula.calculus import rebuild
 
     if isinstance(formula, fm.Where) and formula.test == fm.Z:
@@ -158,8 +158,9 @@ def _product(formula: fm.Formula) -> DualForm | None:
     factor, body = _factored(formula)
     if not isinstance(body, fm.Product):
         return None
-    if len(body.factors) == 2 and (fm.Z, 1) in body.factors:
-        (bell,) = (pair for pair in body.factors if pair != (fm.Z, 1))
+    powers = dict(body.factors)
+    if len(powers) == 2 and powers.pop(fm.Z, 0) == 1:
+        (bell,) = powers.items()
         return _bell_slope(factor, *bell)
     if len(body.factors) != 1:
         return None

@@ -11,6 +11,8 @@ from tpc.ops.activations import formula as fm
 from tpc.ops.activations.base import Activation, ActivationError
 from tpc.ops.activations.sin import Sin
 
+ONE = Constant.of(1)
+
 
 @dataclass(frozen=True)
 class Rbf(Activation):
@@ -23,7 +25,7 @@ class Rbf(Activation):
     name: ClassVar[str] = "rbf"
     primitive: ClassVar[bool] = False
 
-    gamma: Constant = Constant.of(1)
+    gamma: Constant = ONE
 
     def __post_init__(self) -> None:
         if self.gamma.sign <= 0:

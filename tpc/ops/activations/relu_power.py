@@ -12,6 +12,8 @@ from tpc.ops.activations.relu import Relu
 from tpc.ops.activations.step import Step
 from tpc.ops.activations.written import from_formula
 
+TWO = Constant.of(2)
+
 
 @dataclass(frozen=True)
 class ReluPower(Activation):
@@ -24,7 +26,7 @@ class ReluPower(Activation):
     name: ClassVar[str] = "relu_power"
     primitive: ClassVar[bool] = False
 
-    order: Constant = Constant.of(2)
+    order: Constant = TWO
 
     def __post_init__(self) -> None:
         whole_number(self.order, f"the power of {self.name}", 0, 16)

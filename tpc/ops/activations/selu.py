@@ -17,7 +17,7 @@ SCALE = Fraction("1.0507009873554805")
 
 @dataclass(frozen=True)
 class Selu(Activation):
-    """The self-normalising unit ``selu(z) = 1.0507 z`` for z > 0, ``1.7581 (exp(z) - 1)`` for z < 0."""
+    """The self-normalising unit ``selu(z) = 1.0507 z`` (z > 0), ``1.7581 (exp(z) - 1)`` (z < 0)."""
 
     name: ClassVar[str] = "selu"
     primitive: ClassVar[bool] = False

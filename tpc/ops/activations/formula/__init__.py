@@ -1,4 +1,4 @@
-"""Formulas of one variable: what a user writes after ``act phi(z) =``, and what activations mean."""
+"""Formulas of one variable: what ``act phi(z) = ...`` says, and what activations mean."""
 
 from tpc.ops.activations.formula.calculus import derivative, parity, polynomial, substitute
 from tpc.ops.activations.formula.nodes import (

@@ -32,6 +32,7 @@ from tpc.ops.activations.formula.nodes import (
 )
 
 MAX_DEGREE = 64
+MAX_ADDENDS = 512
 
 
 def rebuild(formula: Formula, change: Callable[[Formula], Formula]) -> Formula:
@@ -159,6 +160,34 @@ def almost(formula: Formula) -> Formula:
 
 
 @lru_cache(maxsize=4096)
+def expand(formula: Formula) -> Formula:
+    """Return the formula with products of sums multiplied out (up to ``MAX_ADDENDS`` addends)."""
+    formula = rebuild(formula, expand)
+    if not isinstance(formula, Product):
+        if not isinstance(formula, Sum):
+            return formula
+        return add(Number(formula.constant), *(scale(_spread(t), w) for t, w in formula.terms))
+    return _spread(formula)
+
+
+def _spread(formula: Formula) -> Formula:
+    if not isinstance(formula, Product):
+        return formula
+    addends: list[Formula] = [number(1)]
+    for base, exponent in formula.factors:
+        whole = exponent.denominator == 1 and exponent > 0
+        if not isinstance(base, Sum) or not whole:
+            addends = [multiply(a, power(base, exponent)) for a in addends]
+            continue
+        parts = [Number(base.constant), *(scale(t, w) for t, w in base.terms)]
+        if len(addends) * len(parts) ** int(exponent) > MAX_ADDENDS:
+            return formula
+        for _ in range(int(exponent)):
+            addends = [multiply(a, part) for a in addends for part in parts]
+    return add(*addends)
+
+
+@lru_cache(maxsize=4096)
 def parity(formula: Formula) -> int | None:
     """Return 1 for an even, -1 for an odd formula, None where neither is found.
 
@@ -170,8 +199,8 @@ def parity(formula: Formula) -> int | None:
         if all(c.is_zero for c in coefficients[1::2]):
             return 1
         return -1 if all(c.is_zero for c in coefficients[0::2]) else None
-    reflected = almost(substitute(formula, negate(Z)))
-    plain = almost(formula)
+    reflected = expand(almost(substitute(formula, negate(Z))))
+    plain = expand(almost(formula))
     if reflected == plain:
         return 1
     if reflected == negate(plain):

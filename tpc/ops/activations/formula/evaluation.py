@@ -45,25 +45,24 @@ def _evaluate(formula: Formula, z: Array) -> Array:
         case Number(value):
             return np.asarray(value.value)
         case Sum(constant, terms):
-            total = np.asarray(constant.value)
+            total: Array = np.asarray(constant.value)
             for term, weight in terms:
                 total = total + weight.value * _evaluate(term, z)
             return total
         case Product(factors):
             result: Array = np.asarray(1.0)
-            for base, exponent in factors:
-                result = result * _power(_evaluate(base, z), exponent)
+            for factor, exponent in factors:
+                result = result * _power(_evaluate(factor, z), exponent)
             return result
         case Apply(function, argument):
             return function.numpy(_evaluate(argument, z))
         case Where(test, strict, then, otherwise):
-            value = _evaluate(test, z)
-            holds = value > 0 if strict else value >= 0
+            tested = _evaluate(test, z)
+            holds = tested > 0 if strict else tested >= 0
             return np.where(holds, _evaluate(then, z), _evaluate(otherwise, z))
         case Extremum(kind, left, right):
             join = np.maximum if kind == "max" else np.minimum
-            result = join(_evaluate(left, z), _evaluate(right, z))
-            return result
+            return np.asarray(join(_evaluate(left, z), _evaluate(right, z)))
     raise TypeError(f"not a formula: {formula!r}")
 
 

@@ -32,11 +32,11 @@ def image(formula: Formula, domain: Interval = LINE) -> Interval:
         case Sum(constant, terms):
             low = high = constant.value
             for term, weight in terms:
-                a, b = _scaled(image(term, domain), weight.value)
-                low, high = low + a, high + b
+                part = _scaled(image(term, domain), weight.value)
+                low, high = low + part[0], high + part[1]
             return (low, high)
         case Product(factors):
-            result = (1.0, 1.0)
+            result: Interval = (1.0, 1.0)
             for base, exponent in factors:
                 result = _times(result, _power(image(base, domain), exponent))
             return result

@@ -6,8 +6,8 @@ constants and move signs outwards, so that equal formulas are often equal object
 evaluates text: the elaborator walks the syntax tree and calls these functions.
 
 Canonical form: a sum is ``constant + sum_i coefficient_i * term_i`` with distinct terms; a product
-is ``prod_i base_i ^ exponent_i`` with distinct bases and carries no coefficient (a scaled product is
-a sum of one term); a comparison is ``test > 0`` or ``test >= 0``.
+is ``prod_i base_i ^ exponent_i`` with distinct bases and carries no coefficient (a scaled product
+is a sum of one term); a comparison is ``test > 0`` or ``test >= 0``.
 """
 
 from __future__ import annotations
@@ -300,7 +300,8 @@ def apply(function: Activation, argument: Formula) -> Formula:
 def where(test: Formula, then: Formula, otherwise: Formula, *, strict: bool = True) -> Formula:
     """Return ``then`` where ``test > 0`` (or ``>= 0``), else ``otherwise``.
 
-    ``a < b`` is ``where(subtract(b, a), ...)``, ``a >= b`` is ``where(subtract(a, b), ..., strict=False)``.
+    ``a < b`` is ``where(subtract(b, a), ...)``; ``a >= b`` is ``where(subtract(a, b), ...,
+    strict=False)``.
     """
     if isinstance(test, Number):
         holds = test.value.sign > 0 or (test.value.is_zero and not strict)
@@ -332,6 +333,8 @@ def _extremum(kind: Literal["min", "max"], left: Formula, right: Formula) -> For
         return negate(_extremum(other, negate(left), negate(right)))
     if isinstance(right, Number) or (not isinstance(left, Number) and right.key < left.key):
         left, right = right, left
+    if isinstance(left, Number) and leading_sign(right) < 0:
+        return negate(_extremum(other, negate(left), negate(right)))
     # a clipped value has one form: max(low, min(high, g))
     if kind == "min" and isinstance(left, Number) and isinstance(right, Extremum):
         inner = right.left
