@@ -1,0 +1,116 @@
+"""One network being trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from tpc.ir.node import Node, walk
+from tpc.ops.base import EvalContext
+from tpc.ops.input import INPUT
+from tpc.ops.param import PARAM
+from tpc.ops.scale import numeric
+from tpc.optimizers.settings import Settings, settings
+from tpc.simulate.execute import execute
+from tpc.simulate.initialise import initial_weights
+from tpc.unroll import training_step
+
+if TYPE_CHECKING:
+    from tpc.ir.module import Module
+    from tpc.ops.base import Array
+
+
+class Network:
+    """A network at one width and seed: its weights, and the state of its optimizer.
+
+    ``weights`` are the effective W by name; :meth:`step` replaces arrays and never writes into
+    them, so a shallow copy is a snapshot.
+    """
+
+    def __init__(self, module: Module, width: int, seed: int) -> None:
+        self.module, self.width, self.seed = module, width, seed
+        self.weights = initial_weights(module, width, seed)
+        found = {name: settings(module, name) for name in module.trained}
+        self._plan = {name: each for name, each in found.items() if each is not None}
+        self._states = {
+            name: each.optimizer.start(self.weights[name].shape)
+            for name, each in self._plan.items()
+        }
+        self._roots: tuple[Node, ...] = ()
+        if module.loss is not None:
+            gradients = training_step(module).gradients
+            self._roots = (module.loss, *(gradients[name] for name in self._plan))
+        self._steps = 0
+
+    @property
+    def roots(self) -> tuple[Node, ...]:
+        """The loss and the gradients: what a training step evaluates."""
+        return self._roots
+
+    def evaluate(
+        self, roots: Sequence[Node], data: Mapping[str, Array], count: int, step: int = 0
+    ) -> tuple[Array, ...]:
+        """Return values at ``count`` samples, with the present weights.
+
+        ``step`` selects the random numbers of noise and dropout.
+        """
+        context = EvalContext(self.width, count, self.module.params, self.seed, step)
+        bound: dict[Node, Array] = {}
+        for node in walk(roots):
+            if node.op is PARAM:
+                bound[node] = self.weights[node.attrs["name"]]
+            elif node.op is INPUT:
+                bound[node] = self._input(node, data, context)
+        return execute(roots, bound, context)
+
+    def _input(self, node: Node, data: Mapping[str, Array], context: EvalContext) -> Array:
+        name = node.attrs["name"]
+        if self.module.inputs[name].role != "noise":
+            return data[name]
+        return noise(node, context)
+
+    def step(self, data: Mapping[str, Array], count: int) -> float:
+        """Train for one step on ``count`` samples; return the loss before it."""
+        self._steps += 1
+        loss, *found = self.evaluate(self._roots, data, count, self._steps)
+        gradients = {
+            name: self._multiplier(name) * array
+            for name, array in zip(self._plan, found, strict=True)
+        }
+        factors = {name: self._clip(each, gradients) for name, each in self._plan.items()}
+        moved = dict(self.weights)
+        for name, each in self._plan.items():
+            moved[name] = self._moved(name, each, factors[name] * gradients[name])
+        self.weights = moved
+        return float(loss)
+
+    def _multiplier(self, name: str) -> float:
+        return numeric(self.module.params[name].multiplier, self.width)
+
+    def _clip(self, each: Settings, gradients: Mapping[str, Array]) -> float:
+        if each.clip is None:
+            return 1.0
+        norm = sum(float((gradients[name] ** 2).sum()) for name in each.group) ** 0.5
+        bound = numeric(each.clip, self.width)
+        return bound / norm if norm > bound else 1.0
+
+    def _moved(self, name: str, each: Settings, gradient: Array) -> Array:
+        """Return the effective weight after a step (see :mod:`tpc.optimizers.base`)."""
+        multiplier, weight = self._multiplier(name), self.weights[name]
+        rate, decay = numeric(each.rate, self.width), numeric(each.decay, self.width)
+        options = {key: numeric(value, self.width) for key, value in each.options.items()}
+        w = weight / multiplier
+        if decay and not each.optimizer.decoupled:
+            gradient = gradient + decay * w
+        direction, self._states[name] = each.optimizer.direction(
+            gradient, w, self._states[name], self._steps, options
+        )
+        result = weight - rate * multiplier * direction
+        return result - rate * decay * weight if each.optimizer.decoupled and decay else result
+
+
+def noise(node: Node, context: EvalContext) -> Array:
+    """Return the standard Gaussians of a noise input, drawn anew at every step."""
+    step = context.step if node.attrs["step"] is None else node.attrs["step"]
+    random = context.generator("noise", node.attrs["name"], step)
+    return random.standard_normal(context.shape(node.type))
