@@ -11,7 +11,7 @@ from tpc.ops.base import EvalContext
 from tpc.simulate.execute import peak_entries
 
 if TYPE_CHECKING:
-    from tpc.ir.module import Module
+    from tpc.ir.module import InputSpec, Module, ParamSpec
     from tpc.ir.node import Node
     from tpc.ops.base import Array
 
@@ -24,7 +24,8 @@ def check_width(module: Module, width: Any) -> None:
     """
     if isinstance(width, bool) or not isinstance(width, int) or width < 1:
         raise TpcError(Diagnostic("E0925", f"a width is a positive whole number, not {width!r}"))
-    for spec in (*module.params.values(), *module.inputs.values()):
+    specs: list[ParamSpec | InputSpec] = [*module.params.values(), *module.inputs.values()]
+    for spec in specs:
         for dim in spec.type.dims:
             if dim.width and (dim.count * width).denominator != 1:
                 multiple = dim.count.denominator

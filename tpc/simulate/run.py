@@ -16,7 +16,7 @@ from tpc.simulate.checks import check_batches, check_exponents, check_memory, ch
 from tpc.simulate.data import checked, inputs_of
 from tpc.simulate.execute import peak_entries
 from tpc.simulate.simulation import Simulation
-from tpc.simulate.training import Network
+from tpc.simulate.training import Network, training_roots
 
 if TYPE_CHECKING:
     from tpc.ir.module import Module
@@ -53,12 +53,12 @@ def simulate(
     check_width(module, width)
     check_exponents(module)
     run = _Run(module, data, width, steps, test, batches, record)
-    results = []
+    results, seeds = [], tuple(int(seed) for seed in seeds)
     for position, seed in enumerate(seeds):
-        results.append(run.network(int(seed), progress, position * steps))
+        results.append(run.network(seed, progress, position * steps))
     if not results:
         raise TpcError(Diagnostic("E0927", "a simulation needs at least one seed"))
-    return run.gather(tuple(int(seed) for seed in seeds), results)
+    return run.gather(seeds, results)
 
 
 class _Run:
@@ -100,8 +100,7 @@ class _Run:
             check_batches(batches, self.steps, self.samples)
             chosen = list(batches[: self.steps])
             largest = max(len(batch) for batch in chosen)
-        roots = Network(self.module, 1, 0).roots
-        check_memory(self.module, roots, self.width, largest)
+        check_memory(self.module, training_roots(self.module), self.width, largest)
         return chosen
 
     def _chunk(self, watched: Sequence[Node]) -> int:
@@ -161,9 +160,8 @@ class _Run:
                     for array, node in zip(found, nodes.values(), strict=True)
                 )
             )
-        return {
-            name: np.concatenate(parts) for name, parts in zip(nodes, zip(*groups), strict=True)
-        }
+        columns = zip(*groups, strict=True)
+        return {name: np.concatenate(parts) for name, parts in zip(nodes, columns, strict=True)}
 
     def _groups(self) -> Iterator[slice]:
         for start in range(0, self.count, self.chunk):

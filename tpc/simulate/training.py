@@ -36,16 +36,8 @@ class Network:
             name: each.optimizer.start(self.weights[name].shape)
             for name, each in self._plan.items()
         }
-        self._roots: tuple[Node, ...] = ()
-        if module.loss is not None:
-            gradients = training_step(module).gradients
-            self._roots = (module.loss, *(gradients[name] for name in self._plan))
+        self._roots = training_roots(module)
         self._steps = 0
-
-    @property
-    def roots(self) -> tuple[Node, ...]:
-        """The loss and the gradients: what a training step evaluates."""
-        return self._roots
 
     def evaluate(
         self, roots: Sequence[Node], data: Mapping[str, Array], count: int, step: int = 0
@@ -75,7 +67,8 @@ class Network:
         loss, *found = self.evaluate(self._roots, data, count, self._steps)
         gradients = {
             name: self._multiplier(name) * array
-            for name, array in zip(self._plan, found, strict=True)
+            for name, array in zip(self.module.trained, found, strict=True)
+            if name in self._plan
         }
         factors = {name: self._clip(each, gradients) for name, each in self._plan.items()}
         moved = dict(self.weights)
@@ -107,6 +100,14 @@ class Network:
         )
         result = weight - rate * multiplier * direction
         return result - rate * decay * weight if each.optimizer.decoupled and decay else result
+
+
+def training_roots(module: Module) -> tuple[Node, ...]:
+    """Return the loss and the gradients of the weights that move (nothing without a loss)."""
+    if module.loss is None:
+        return ()
+    step = training_step(module)
+    return (step.loss, *step.gradients.values())
 
 
 def noise(node: Node, context: EvalContext) -> Array:
