@@ -14,6 +14,8 @@ from tpc.ops.fill import is_zero
 if TYPE_CHECKING:
     from tpc.ir.node import Node
     from tpc.ops.base import Array
+    from tpc.scaling.interpret import ScalingContext
+    from tpc.scaling.state import Size
 
 
 class Add(Op):
@@ -26,6 +28,9 @@ class Add(Op):
 
     def vjp(self, node: Node, cotangent: Node) -> tuple[Node | None, ...]:
         return tuple(unbroadcast(cotangent, operand.type) for operand in node.operands)
+
+    def exponents(self, node: Node, sizes: Sequence[Size], context: ScalingContext) -> Size:
+        return context.sum(node, sizes)
 
     def evaluate(self, node: Node, arrays: Sequence[Array], context: EvalContext) -> Array:
         x, y = (align(a, o.type, node.type) for a, o in zip(arrays, node.operands, strict=True))

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from tpc.ir.node import Node
     from tpc.ops.activations.base import Activation
     from tpc.ops.base import Array
+    from tpc.scaling.interpret import ScalingContext
+    from tpc.scaling.state import Size
 
 
 class Apply(Op):
@@ -28,6 +30,9 @@ class Apply(Op):
     def vjp(self, node: Node, cotangent: Node) -> tuple[Node | None, ...]:
         derivative = node.attrs["activation"].derivative()
         return (multiply(cotangent, apply(derivative, node.operands[0])),)
+
+    def exponents(self, node: Node, sizes: Sequence[Size], context: ScalingContext) -> Size:
+        return context.apply(node, sizes[0], node.attrs["activation"])
 
     def evaluate(self, node: Node, arrays: Sequence[Array], context: EvalContext) -> Array:
         result: Array = node.attrs["activation"].numpy(arrays[0])

@@ -16,6 +16,8 @@ from tpc.ops.scale import SCALE, scale
 if TYPE_CHECKING:
     from tpc.ir.node import Node
     from tpc.ops.base import Array
+    from tpc.scaling.interpret import ScalingContext
+    from tpc.scaling.state import Size
 
 
 class BatchReduction(Op):
@@ -24,6 +26,9 @@ class BatchReduction(Op):
     def infer(self, operands: tuple[TensorType, ...], attrs: Mapping[str, Any]) -> TensorType:
         require_real(operands, self.name)
         return TensorType(operands[0].dims)
+
+    def exponents(self, node: Node, sizes: Sequence[Size], context: ScalingContext) -> Size:
+        return sizes[0]
 
 
 class BatchSum(BatchReduction):
@@ -63,6 +68,9 @@ class PerSample(Op):
 
     def vjp(self, node: Node, cotangent: Node) -> tuple[Node | None, ...]:
         return (per_sample(cotangent),)
+
+    def exponents(self, node: Node, sizes: Sequence[Size], context: ScalingContext) -> Size:
+        return sizes[0]
 
     def evaluate(self, node: Node, arrays: Sequence[Array], context: EvalContext) -> Array:
         return arrays[0] / (context.batch or 1)

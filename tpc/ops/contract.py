@@ -15,6 +15,8 @@ from tpc.ops.transpose import TRANSPOSE
 if TYPE_CHECKING:
     from tpc.ir.node import Node
     from tpc.ops.base import Array
+    from tpc.scaling.interpret import ScalingContext
+    from tpc.scaling.state import Size
 
 Labels = tuple[int, ...]
 _BATCH = -1
@@ -57,6 +59,10 @@ class Contract(Op):
             contract(cotangent, y, out, right, left),
             contract(x, cotangent, left, out, right),
         )
+
+    def exponents(self, node: Node, sizes: Sequence[Size], context: ScalingContext) -> Size:
+        left, right, out = node.attrs["left"], node.attrs["right"], node.attrs["out"]
+        return context.contraction(node, sizes[0], sizes[1], left, right, out)
 
     def evaluate(self, node: Node, arrays: Sequence[Array], context: EvalContext) -> Array:
         left, right, out = node.attrs["left"], node.attrs["right"], node.attrs["out"]

@@ -13,6 +13,8 @@ from tpc.ops.scale import SCALE, scale
 if TYPE_CHECKING:
     from tpc.ir.node import Node
     from tpc.ops.base import Array
+    from tpc.scaling.interpret import ScalingContext
+    from tpc.scaling.state import Size
 
 
 class Gather(Op):
@@ -29,6 +31,9 @@ class Gather(Op):
     def vjp(self, node: Node, cotangent: Node) -> tuple[Node | None, ...]:
         table, ids = node.operands
         return (scatter_add(cotangent, ids, table.type.dims[0]), None)
+
+    def exponents(self, node: Node, sizes: Sequence[Size], context: ScalingContext) -> Size:
+        return context.same(node, sizes[0])
 
     def evaluate(self, node: Node, arrays: Sequence[Array], context: EvalContext) -> Array:
         import numpy as np
@@ -67,6 +72,9 @@ class ScatterAdd(Op):
 
     def vjp(self, node: Node, cotangent: Node) -> tuple[Node | None, ...]:
         return (gather(cotangent, node.operands[1]), None)
+
+    def exponents(self, node: Node, sizes: Sequence[Size], context: ScalingContext) -> Size:
+        return context.same(node, sizes[0])
 
     def evaluate(self, node: Node, arrays: Sequence[Array], context: EvalContext) -> Array:
         import numpy as np

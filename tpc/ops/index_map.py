@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from tpc.ir.node import Node
     from tpc.ops.base import Array
+    from tpc.scaling.interpret import ScalingContext
+    from tpc.scaling.state import Size
 
 
 class IndexMap(Op):
@@ -44,6 +46,9 @@ class IndexMap(Op):
             for array, operand in zip(arrays, node.operands, strict=True)
         ]
         return self.move(node, full, 1)
+
+    def exponents(self, node: Node, sizes: Sequence[Size], context: ScalingContext) -> Size:
+        return context.sum(node, sizes)
 
     def sources(self, node: Node) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return where each entry of the result comes from: (which operand, its flat position).

@@ -14,6 +14,8 @@ from tpc.ops.base import EvalContext, Op
 if TYPE_CHECKING:
     from tpc.ir.node import Node
     from tpc.ops.base import Array
+    from tpc.scaling.interpret import ScalingContext
+    from tpc.scaling.state import Size
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,9 @@ class Literal(Op):
 
     def vjp(self, node: Node, cotangent: Node) -> tuple[Node | None, ...]:
         return ()
+
+    def exponents(self, node: Node, sizes: Sequence[Size], context: ScalingContext) -> Size:
+        return context.constant(node)
 
     def evaluate(self, node: Node, arrays: Sequence[Array], context: EvalContext) -> Array:
         table: Table = node.attrs["table"]

@@ -15,6 +15,8 @@ from tpc.ops.softmax import softmax, the_axis
 if TYPE_CHECKING:
     from tpc.ir.node import Node
     from tpc.ops.base import Array
+    from tpc.scaling.interpret import ScalingContext
+    from tpc.scaling.state import Size
 
 
 class LogSumExp(Op):
@@ -32,6 +34,9 @@ class LogSumExp(Op):
     def vjp(self, node: Node, cotangent: Node) -> tuple[Node | None, ...]:
         x, axis = node.operands[0], node.attrs["axis"]
         return (multiply(restore(cotangent, (axis,), x.type), softmax(x, axis)),)
+
+    def exponents(self, node: Node, sizes: Sequence[Size], context: ScalingContext) -> Size:
+        return context.softmax(node, sizes[0])
 
     def evaluate(self, node: Node, arrays: Sequence[Array], context: EvalContext) -> Array:
         import numpy as np

@@ -15,6 +15,8 @@ from tpc.ops.scale import SCALE, scale
 if TYPE_CHECKING:
     from tpc.ir.node import Node
     from tpc.ops.base import Array
+    from tpc.scaling.interpret import ScalingContext
+    from tpc.scaling.state import Size
 
 
 class Multiply(Op):
@@ -31,6 +33,9 @@ class Multiply(Op):
             unbroadcast(multiply(cotangent, y), x.type),
             unbroadcast(multiply(cotangent, x), y.type),
         )
+
+    def exponents(self, node: Node, sizes: Sequence[Size], context: ScalingContext) -> Size:
+        return context.product(node, sizes[0], sizes[1])
 
     def evaluate(self, node: Node, arrays: Sequence[Array], context: EvalContext) -> Array:
         x, y = (align(a, o.type, node.type) for a, o in zip(arrays, node.operands, strict=True))

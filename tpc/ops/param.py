@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tpc.ir.node import make
@@ -11,6 +11,8 @@ from tpc.ops.base import Op
 
 if TYPE_CHECKING:
     from tpc.ir.node import Node
+    from tpc.scaling.interpret import ScalingContext
+    from tpc.scaling.state import Size
 
 
 class Param(Op):
@@ -28,6 +30,9 @@ class Param(Op):
 
     def vjp(self, node: Node, cotangent: Node) -> tuple[Node | None, ...]:
         return ()
+
+    def exponents(self, node: Node, sizes: Sequence[Size], context: ScalingContext) -> Size:
+        return context.param(node.attrs["name"])
 
 
 PARAM = Param()

@@ -17,6 +17,8 @@ from tpc.ops.scale import scale
 if TYPE_CHECKING:
     from tpc.ir.node import Node
     from tpc.ops.base import Array
+    from tpc.scaling.interpret import ScalingContext
+    from tpc.scaling.state import Size
 
 
 class Power(Op):
@@ -32,6 +34,9 @@ class Power(Op):
         exponent: Fraction = node.attrs["exponent"]
         slope = scale(power(node.operands[0], exponent - 1), Constant.of(exponent))
         return (multiply(cotangent, slope),)
+
+    def exponents(self, node: Node, sizes: Sequence[Size], context: ScalingContext) -> Size:
+        return context.power(node, sizes[0], node.attrs["exponent"])
 
     def evaluate(self, node: Node, arrays: Sequence[Array], context: EvalContext) -> Array:
         import numpy as np

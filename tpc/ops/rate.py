@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from tpc.ir.module import ParamSpec
     from tpc.ir.node import Node
     from tpc.ops.base import Array
+    from tpc.scaling.interpret import ScalingContext
+    from tpc.scaling.state import Size
 
 
 class Rate(Op):
@@ -33,6 +35,9 @@ class Rate(Op):
 
     def vjp(self, node: Node, cotangent: Node) -> tuple[Node | None, ...]:
         return (rate(cotangent, node.attrs["param"]),)
+
+    def exponents(self, node: Node, sizes: Sequence[Size], context: ScalingContext) -> Size:
+        return context.step(sizes[0], node.attrs["param"])
 
     def evaluate(self, node: Node, arrays: Sequence[Array], context: EvalContext) -> Array:
         spec = context.params[node.attrs["param"]]

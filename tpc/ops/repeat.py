@@ -15,6 +15,8 @@ from tpc.ops.sum import total
 if TYPE_CHECKING:
     from tpc.ir.node import Node
     from tpc.ops.base import Array
+    from tpc.scaling.interpret import ScalingContext
+    from tpc.scaling.state import Size
 
 
 class Repeat(Op):
@@ -32,13 +34,20 @@ class Repeat(Op):
     def vjp(self, node: Node, cotangent: Node) -> tuple[Node | None, ...]:
         return (total(cotangent, tuple(position for position, _ in node.attrs["axes"])),)
 
+    def exponents(self, node: Node, sizes: Sequence[Size], context: ScalingContext) -> Size:
+        return context.repeated(node, sizes[0])
+
     def evaluate(self, node: Node, arrays: Sequence[Array], context: EvalContext) -> Array:
         import numpy as np
 
         shift = int(node.operands[0].type.batched)
         axes = tuple(position + shift for position, _ in node.attrs["axes"])
-        shape = context.shape(node.type)
+        shape = (*arrays[0].shape[:shift], *(dim.concrete(context.width) for dim in node.type.dims))
         return np.broadcast_to(np.expand_dims(arrays[0], axes), shape)
+
+    def flops(self, node: Node, context: EvalContext) -> int:
+        """Repeating entries costs no arithmetic."""
+        return 0
 
 
 REPEAT = Repeat()

@@ -14,6 +14,8 @@ from tpc.ops.fill import FILL, fill
 if TYPE_CHECKING:
     from tpc.ir.node import Node
     from tpc.ops.base import Array
+    from tpc.scaling.interpret import ScalingContext
+    from tpc.scaling.state import Size
 
 
 class Scale(Op):
@@ -28,6 +30,9 @@ class Scale(Op):
 
     def vjp(self, node: Node, cotangent: Node) -> tuple[Node | None, ...]:
         return (scale(cotangent, node.attrs["coefficient"]),)
+
+    def exponents(self, node: Node, sizes: Sequence[Size], context: ScalingContext) -> Size:
+        return context.scaled(sizes[0], -node.attrs["coefficient"].power)
 
     def evaluate(self, node: Node, arrays: Sequence[Array], context: EvalContext) -> Array:
         return numeric(node.attrs["coefficient"], context.width) * arrays[0]

@@ -29,6 +29,8 @@ from tpc.ops.sum import total
 if TYPE_CHECKING:
     from tpc.ir.node import Node
     from tpc.ops.base import Array
+    from tpc.scaling.interpret import ScalingContext
+    from tpc.scaling.state import Size
 
 
 class Softmax(Op):
@@ -57,6 +59,9 @@ class Softmax(Op):
         slope = add(weighted, scale(multiply(mean, node), -1))
         return (slope, *(None for _ in node.operands[1:]))
 
+    def exponents(self, node: Node, sizes: Sequence[Size], context: ScalingContext) -> Size:
+        return context.softmax(node, sizes[0])
+
     def evaluate(self, node: Node, arrays: Sequence[Array], context: EvalContext) -> Array:
         import numpy as np
 
@@ -67,10 +72,6 @@ class Softmax(Op):
         if len(arrays) > 1:
             kept = align(arrays[1], node.operands[1].type, node.type) != 0
             x = np.where(kept, x, -np.inf)
-        elif node.type.batched and not node.operands[0].type.batched:
-            x = x[None]
-        if x.ndim < node.type.rank + int(node.type.batched):
-            x = x[None]
         top = x.max(axis=axis, keepdims=True)
         weights = np.exp(x - np.where(np.isfinite(top), top, 0.0))
         sums = weights.sum(axis=axis, keepdims=True)

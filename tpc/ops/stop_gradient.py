@@ -12,6 +12,8 @@ from tpc.ops.base import EvalContext, Op, surface, value
 if TYPE_CHECKING:
     from tpc.ir.node import Node
     from tpc.ops.base import Array
+    from tpc.scaling.interpret import ScalingContext
+    from tpc.scaling.state import Size
 
 
 class StopGradient(Op):
@@ -25,6 +27,9 @@ class StopGradient(Op):
 
     def vjp(self, node: Node, cotangent: Node) -> tuple[Node | None, ...]:
         return (None,)
+
+    def exponents(self, node: Node, sizes: Sequence[Size], context: ScalingContext) -> Size:
+        return sizes[0]
 
     def evaluate(self, node: Node, arrays: Sequence[Array], context: EvalContext) -> Array:
         return arrays[0]

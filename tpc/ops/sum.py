@@ -16,6 +16,8 @@ from tpc.ops.scale import SCALE, scale
 if TYPE_CHECKING:
     from tpc.ir.node import Node
     from tpc.ops.base import Array
+    from tpc.scaling.interpret import ScalingContext
+    from tpc.scaling.state import Size
 
 
 class Sum(Op):
@@ -36,6 +38,9 @@ class Sum(Op):
 
         x = node.operands[0]
         return (repeat(cotangent, tuple((axis, x.type.dims[axis]) for axis in node.attrs["axes"])),)
+
+    def exponents(self, node: Node, sizes: Sequence[Size], context: ScalingContext) -> Size:
+        return context.width_sum(node, sizes[0], node.attrs["axes"])
 
     def evaluate(self, node: Node, arrays: Sequence[Array], context: EvalContext) -> Array:
         shift = int(node.operands[0].type.batched)

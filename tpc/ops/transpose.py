@@ -14,6 +14,8 @@ from tpc.ops.scale import SCALE, scale
 if TYPE_CHECKING:
     from tpc.ir.node import Node
     from tpc.ops.base import Array
+    from tpc.scaling.interpret import ScalingContext
+    from tpc.scaling.state import Size
 
 
 class Transpose(IndexMap):
@@ -32,6 +34,11 @@ class Transpose(IndexMap):
     def vjp(self, node: Node, cotangent: Node) -> tuple[Node | None, ...]:
         order = node.attrs["order"]
         return (transpose(cotangent, tuple(order.index(axis) for axis in range(len(order)))),)
+
+    def exponents(self, node: Node, sizes: Sequence[Size], context: ScalingContext) -> Size:
+        widths = node.operands[0].type.width_axes
+        order = [axis for axis in node.attrs["order"] if axis in widths]
+        return sizes[0] if order == sorted(order) else context.transposed(sizes[0])
 
     def move(self, node: Node, arrays: Sequence[Array], lead: int) -> Array:
         order = node.attrs["order"]

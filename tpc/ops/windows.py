@@ -16,6 +16,8 @@ from tpc.ops.scale import SCALE, scale
 if TYPE_CHECKING:
     from tpc.ir.node import Node
     from tpc.ops.base import Array
+    from tpc.scaling.interpret import ScalingContext
+    from tpc.scaling.state import Size
 
 PADDINGS = ("same", "valid", "circular")
 
@@ -133,6 +135,9 @@ class Fold(Op):
 
     def vjp(self, node: Node, cotangent: Node) -> tuple[Node | None, ...]:
         return (windows(cotangent, node.attrs["axis"], node.attrs["layout"]),)
+
+    def exponents(self, node: Node, sizes: Sequence[Size], context: ScalingContext) -> Size:
+        return context.same(node, sizes[0])
 
     def evaluate(self, node: Node, arrays: Sequence[Array], context: EvalContext) -> Array:
         import numpy as np

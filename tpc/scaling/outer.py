@@ -1,0 +1,181 @@
+"""Sizes of matrices with two width axes: initial weights and what training adds to them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from tpc.scaling.characters import Coset, contains, product
+from tpc.scaling.terms import Terms
+from tpc.scaling.tropical import Number, Tropical, TropicalLike, minimum
+
+Pair = tuple[Coset, Coset]
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """An initial Gaussian matrix as a factor: whose it is, its character, whether transposed."""
+
+    name: str
+    character: Coset
+    transposed: bool = False
+
+    @property
+    def flipped(self) -> Weight:
+        """The transpose."""
+        return Weight(self.name, self.character, not self.transposed)
+
+
+class Outer:
+    """A matrix: a sum of multiples of initial weights and of outer products `u v^T`.
+
+    `weights` maps initial weights to the exponent of their entries; `products` maps the characters
+    of (u, v) to the exponent of the entries of `u v^T`. Only the matrix's action on vectors is ever
+    asked for: an initial weight acts by the central limit theorem, an outer product by an inner
+    product (theory, section 4). The empty matrix is exactly zero. Immutable.
+    """
+
+    __slots__ = ("products", "weights")
+
+    def __init__(
+        self,
+        weights: Iterable[tuple[Weight, Tropical]] = (),
+        products: Iterable[tuple[Pair, Tropical]] = (),
+    ) -> None:
+        self.weights: Mapping[Weight, Tropical] = _gathered(weights)
+        self.products: Mapping[Pair, Tropical] = _largest(_gathered(products))
+
+    @classmethod
+    def weight(cls, weight: Weight, exponent: TropicalLike) -> Outer:
+        """Return an initial weight whose entries are of size n^-exponent."""
+        return cls([(weight, Tropical.of(exponent))])
+
+    @classmethod
+    def of(cls, rows: Terms, columns: Terms) -> Outer:
+        """Return the outer product of two vectors."""
+        return cls((), (((u, v), e + f) for u, e in rows for v, f in columns))
+
+    def __bool__(self) -> bool:
+        return bool(self.weights or self.products)
+
+    @property
+    def smallest(self) -> Tropical:
+        """The exponent of the largest entries."""
+        return minimum((*self.weights.values(), *self.products.values()))
+
+    def __or__(self, other: Outer) -> Outer:
+        """Return the sum of two matrices."""
+        if not other or self is other:
+            return self
+        if not self:
+            return other
+        return Outer(
+            (*self.weights.items(), *other.weights.items()),
+            (*self.products.items(), *other.products.items()),
+        )
+
+    def shift(self, exponent: TropicalLike) -> Outer:
+        """Return the matrix times n^-exponent."""
+        by = Tropical.of(exponent)
+        return self if by.number == 0 else self.map(lambda e: e + by)
+
+    def map(self, function: Callable[[Tropical], Tropical]) -> Outer:
+        """Return the matrix with its exponents changed."""
+        return Outer(
+            ((w, function(e)) for w, e in self.weights.items()),
+            ((pair, function(e)) for pair, e in self.products.items()),
+        )
+
+    @property
+    def transposed(self) -> Outer:
+        """The transpose."""
+        return Outer(
+            ((w.flipped, e) for w, e in self.weights.items()),
+            (((v, u), e) for (u, v), e in self.products.items()),
+        )
+
+    def apply(self, vector: Terms, half: Number) -> Terms:
+        """Return the matrix times a vector; `half` is one half in the unit of exponents."""
+        terms = [
+            (product(weight.character, u), e + f + Tropical.constant(-half))
+            for weight, e in self.weights.items()
+            for u, f in vector
+        ]
+        for (u, v), e in self.products.items():
+            inner = Terms.single(v, e).inner(vector, half)
+            terms.append((u, inner))
+        return Terms(terms)
+
+    def compose(self, other: Outer, half: Number) -> Outer | None:
+        """Return the product of two matrices, None where two initial weights would meet."""
+        if self.weights and other.weights:
+            return None
+        result = Outer()
+        for (u, v), e in self.products.items():
+            columns = other.transposed.apply(Terms.single(v, e), half)
+            result = result | Outer.of(Terms.single(u, 0), columns)
+        alone = Outer(self.weights.items())
+        for (u, v), e in other.products.items():
+            result = result | Outer.of(alone.apply(Terms.single(u, e), half), Terms.single(v, 0))
+        return result
+
+    def frobenius(self, other: Outer, half: Number) -> Tropical:
+        """Return the exponent of `sum_ij A_ij B_ij`."""
+        found = []
+        for (u, v), e in self.products.items():
+            columns = Terms.single(v, 0)
+            moved = other.apply(columns, half)
+            found.append(e + Terms.single(u, 0).inner(moved, half))
+        for weight, e in self.weights.items():
+            for other_weight, f in other.weights.items():
+                agree = weight == other_weight
+                found.append(e + f + Tropical.constant(-4 * half if agree else -2 * half))
+            alone = Outer.weight(weight, e)
+            for (u, v), f in other.products.items():
+                moved = alone.apply(Terms.single(v, 0), half)
+                found.append(f + Terms.single(u, 0).inner(moved, half))
+        return minimum(found)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Outer):
+            return NotImplemented
+        return self.weights == other.weights and self.products == other.products
+
+    def __hash__(self) -> int:
+        return hash((frozenset(self.weights.items()), frozenset(self.products.items())))
+
+    def __repr__(self) -> str:
+        parts = [f"{w.name}{'^T' if w.transposed else ''}: {e}" for w, e in self.weights.items()]
+        parts += [f"{u!r} {v!r}: {e}" for (u, v), e in self.products.items()]
+        return "Outer{" + ", ".join(parts) + "}"
+
+
+def _gathered(items: Iterable[tuple[object, Tropical]]) -> dict:  # type: ignore[type-arg]
+    found: dict[object, Tropical] = {}
+    for key, exponent in items:
+        if exponent.is_infinite:
+            continue
+        known = found.get(key)
+        found[key] = exponent if known is None else known | exponent
+    return found
+
+
+def _largest(products: dict[Pair, Tropical]) -> dict[Pair, Tropical]:
+    """Drop products whose characters lie in those of an evidently larger one."""
+    if len(products) < 2:
+        return products
+    return {
+        pair: e
+        for pair, e in products.items()
+        if not any(
+            other is not pair and _inside(pair, other) and e.at_least(f)
+            for other, f in products.items()
+        )
+    }
+
+
+def _inside(pair: Pair, other: Pair) -> bool:
+    return contains(other[0], pair[0]) and contains(other[1], pair[1])
+
+
+NO_MATRIX = Outer()

@@ -1,0 +1,146 @@
+"""What the analysis needs of a module's graph: independent of the parametrization, made once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from tpc.differentiate import gradient
+from tpc.ir.node import Node, walk
+from tpc.ops.add import ADD
+from tpc.ops.contract import CONTRACT
+from tpc.ops.param import PARAM, param
+from tpc.ops.rate import RATE
+
+if TYPE_CHECKING:
+    from tpc.ir.module import Module
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """The graph of one training step, in order, and the places that matter in it.
+
+    ``gradients`` are the derivatives of the loss with respect to the weights that move;
+    ``features`` the vectors that feed the outputs' last linear maps; ``hidden`` what lies strictly
+    below the outputs; ``uses`` the nodes where a weight does its work.
+    """
+
+    order: tuple[Node, ...]
+    outputs: Mapping[str, Node]
+    gradients: Mapping[str, Node]
+    features: tuple[Node, ...]
+    hidden: frozenset[Node]
+    leaves: Mapping[str, Node]
+    users: Mapping[Node, tuple[Node, ...]]
+
+    def uses(self, name: str) -> Iterator[tuple[Node, ...]]:
+        """Yield paths from a weight's leaf to where it does its work, in the forward graph.
+
+        The nodes between, which only index, transpose and scale, are on the path.
+        """
+        if name not in self.leaves:
+            return
+        stack: list[tuple[Node, ...]] = [(self.leaves[name],)]
+        while stack:
+            path = stack.pop()
+            for user in self.users.get(path[-1], ()):
+                if user.op.transparent:
+                    stack.append((*path, user))
+                else:
+                    yield (*path, user)
+
+
+def plan(module: Module) -> Plan:
+    """Return the plan of a module.
+
+    Raises:
+        tpc.ops.base.MissingRule: an op has no derivative.
+    """
+    return _plan(
+        tuple((value.name, value.node) for value in module.outputs),
+        tuple(value.node for value in module.values),
+        module.loss,
+        tuple((name, module.params[name].type.dims) for name in module.trained),
+    )
+
+
+@lru_cache(maxsize=8)
+def _plan(
+    outputs: tuple[tuple[str, Node], ...],
+    values: tuple[Node, ...],
+    loss: Node | None,
+    trained: tuple[tuple[str, tuple[object, ...]], ...],
+) -> Plan:
+    leaves = [param(name, dims) for name, dims in trained]  # type: ignore[arg-type]
+    derivatives = gradient(loss, leaves) if loss is not None else ()
+    names = [name for name, _ in trained]
+    ends = [node for _, node in outputs]
+    roots = [*ends, *values, *([] if loss is None else [loss])]
+    forward = tuple(walk(roots))
+    users: dict[Node, list[Node]] = {}
+    for node in _outside_of_inner_gradients(roots):
+        for operand in dict.fromkeys(node.operands):
+            users.setdefault(operand, []).append(node)
+    below = frozenset(walk(ends)) - frozenset(ends)
+    return Plan(
+        order=tuple(walk([*roots, *derivatives, *leaves])),
+        outputs=MappingProxyType(dict(outputs)),
+        gradients=MappingProxyType(dict(zip(names, derivatives, strict=True))),
+        features=tuple(dict.fromkeys(f for end in ends for f in _last_features(end))),
+        hidden=below,
+        leaves={node.attrs["name"]: node for node in (*forward, *leaves) if node.op is PARAM},
+        users={node: tuple(found) for node, found in users.items()},
+    )
+
+
+def _outside_of_inner_gradients(roots: Iterable[Node]) -> Iterator[Node]:
+    """Walk the forward graph, not the backward parts that ``grad`` puts below a rate."""
+    seen: set[Node] = set()
+    stack = list(roots)
+    while stack:
+        node = stack.pop()
+        if node in seen:
+            continue
+        seen.add(node)
+        yield node
+        if node.op is not RATE:
+            stack.extend(node.operands)
+
+
+def _last_features(output: Node) -> Iterator[Node]:
+    """Yield the vectors that an output's last map over the width reads (else the output)."""
+    stack, seen = [output], set()
+    while stack:
+        node = stack.pop()
+        if node in seen:
+            continue
+        seen.add(node)
+        if node.type.sort == 1:
+            if not _is_weight(node):
+                yield node
+        elif node.op is CONTRACT and any(x.type.sort for x in node.operands):
+            sides = [x for x in node.operands if x.type.sort]
+            vectors = [x for x in sides if not _is_weight(x)]
+            yield from vectors or sides[-1:]
+        else:
+            stack.extend(reversed(node.operands))
+
+
+def _is_weight(node: Node) -> bool:
+    """Whether a value is a weight, seen through indexing, or after an inner step on it."""
+    while True:
+        if node.op.transparent and node.operands:
+            node = node.operands[0]
+        elif node.op is ADD and any(_is_inner_step(x) for x in node.operands):
+            node = node.operands[1 if _is_inner_step(node.operands[0]) else 0]
+        else:
+            return node.op is PARAM
+
+
+def _is_inner_step(node: Node) -> bool:
+    while node.op.transparent and node.operands:
+        node = node.operands[0]
+    return node.op is RATE
