@@ -1,1 +1,6 @@
-"""."""
+"""Width exponents: the abstract interpreter, classes of programs, regions of parametrizations."""
+
+from tpc.scaling.classification import Classification, Kind, Status
+from tpc.scaling.classify import classify
+
+__all__ = ["Classification", "Kind", "Status", "classify"]

@@ -8,6 +8,7 @@ of its result in terms of the methods of :class:`ScalingContext`. Rules are mono
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import reduce
@@ -65,6 +66,12 @@ class ScalingContext:
                 self._characters[name] = coset(1 << len(self._characters))
         self._initial: dict[str, Value] = {}
         self._known: dict[Node, Value] = {}
+
+    def scratch(self) -> ScalingContext:
+        """Return a context in which rules may be asked about other sizes, without trace."""
+        other = copy(self)
+        other.judged, other._known = {}, {}
+        return other
 
     # -- leaves ----------------------------------------------------------------------------------
 

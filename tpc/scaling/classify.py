@@ -1,0 +1,304 @@
+"""From sizes to a verdict (theory, section 4: "reading the result")."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from tpc.diagnostics import Diagnostic, TpcError
+from tpc.exact import Affine
+from tpc.ops.base import MissingRule
+from tpc.scaling.classification import (
+    Classification,
+    Consumed,
+    Exponent,
+    Kind,
+    Status,
+    Use,
+    ValueSize,
+    WeightSize,
+    exponent_of,
+)
+from tpc.scaling.domain import Domain
+from tpc.scaling.interpret import Judged
+from tpc.scaling.names import Names
+from tpc.scaling.plan import Plan, plan
+from tpc.scaling.reasons import Witness
+from tpc.scaling.run import Run, Unsettled, run
+from tpc.scaling.state import Size, Value, nothing
+from tpc.scaling.terms import Terms
+from tpc.scaling.tropical import Tropical
+from tpc.scaling.updates import NoUpdateRule
+
+if TYPE_CHECKING:
+    from tpc.ir.module import Module
+    from tpc.ir.node import Node
+
+
+def classify(module: Module, values: Mapping[str, Fraction] | None = None) -> Classification:
+    """Return the class of a program whose exponents are numbers, or get them from ``values``.
+
+    Raises:
+        TpcError: an exponent has no value, or an op or optimizer has no rule for exponents.
+    """
+    if values:
+        module = module.with_exponents({name: Affine.of(q) for name, q in values.items()})
+    if module.exponents:
+        raise TpcError(
+            Diagnostic(
+                "E0930",
+                f"the exponents {', '.join(module.exponents)} have no values",
+                help="give them some (--at c=1, program.classify(c=1)), or ask for the region",
+            )
+        )
+    found, made = analyse(module, Domain(_exponents(module)))
+    return _Reader(module, made, found).classification()
+
+
+def analyse(module: Module, domain: Domain) -> tuple[Run, Plan]:
+    """Run a module abstractly; what has no rule becomes a diagnostic.
+
+    Raises:
+        TpcError: an op or optimizer has no rule, or the sizes do not settle.
+        tpc.scaling.domain.Split: a symbolic domain must be cut first.
+    """
+    try:
+        made = plan(module)
+        return run(module, made, domain), made
+    except MissingRule as missing:
+        raise TpcError(missing_rule(module, missing)) from missing
+    except NoUpdateRule as missing:
+        raise TpcError(
+            Diagnostic("E0931", f"no scaling rule for {missing}", help=_REPLACE)
+        ) from missing
+    except Unsettled as unsettled:
+        raise TpcError(Diagnostic("E0932", str(unsettled))) from unsettled
+
+
+_REPLACE = "this part of the language can be simulated (tpc simulate), but not classified yet"
+
+
+def missing_rule(module: Module, missing: MissingRule) -> Diagnostic:
+    """Return the diagnostic of an op without a rule."""
+    detail = f": {missing.detail}" if missing.detail else ""
+    return Diagnostic(
+        "E0931",
+        f"no {missing.stage} rule for `{missing.node.op.name}`{detail}",
+        module.spans.get(missing.node),
+        help=_REPLACE,
+    )
+
+
+def _exponents(module: Module) -> Iterator[Affine]:
+    for spec in module.params.values():
+        for name in ("a", "b", "c"):
+            yield spec.exponent(name)
+
+
+class _Reader:
+    """Reads the classification off a numeric run."""
+
+    def __init__(self, module: Module, plan: Plan, found: Run) -> None:
+        self.module = module
+        self.plan = plan
+        self.run = found
+        self.names = Names(module)
+
+    def classification(self) -> Classification:
+        kind, verdict = self._verdict()
+        settled = kind not in (Kind.UNSTABLE, Kind.DEGENERATE)
+        outputs = {name: self._size(node) for name, node in self.plan.outputs.items()}
+        return Classification(
+            kind=kind,
+            r=self._r() if settled else None,
+            values={value.name: self._size(value.node) for value in self.module.values},
+            weights={name: self._weight(name) for name in self.module.trained},
+            outputs=outputs,
+            output=outputs[self.module.output.name],
+            consumed=tuple(self._consumed(value) for value in self._judged()),
+            dynamics=self._dynamics(),
+            steps=self.run.steps,
+            verdict=verdict,
+            notes=tuple(self._notes()),
+            _witness=Witness(self.run, self.names, self._decisive(kind)),
+        )
+
+    # -- the verdict -----------------------------------------------------------------------------
+
+    def _verdict(self) -> tuple[Kind, str]:
+        if self.run.blown:
+            return Kind.UNSTABLE, self._unstable(self.run.blown[0])
+        shrinking = self._shrinks_too_fast()
+        if shrinking is not None:
+            return Kind.UNSTABLE, f"unstable: weight decay takes more than all of {shrinking}"
+        if self.run.vanished:
+            what = self._described(self.run.vanished[0])
+            return Kind.DEGENERATE, f"degenerate: {what} vanishes at initialisation"
+        if min(self._change(node) for node in self.plan.outputs.values()) > 0:
+            return Kind.TRIVIAL, "trivial: training does not move the output in the limit"
+        moving = self._moving_feature()
+        if moving is None:
+            return Kind.KERNEL, "kernel: the output moves, but no feature does in the limit"
+        return Kind.FEATURE, f"feature: training moves {self.names.of(moving)} by order one"
+
+    def _unstable(self, value: Judged) -> str:
+        what = self._described(value)
+        plain = self.run.plain
+        start = exponent_of(plain(value.init))
+        if value.kind != "normalised" and start < 0:
+            return f"unstable: {what} is of size n^{-start} at initialisation"
+        grown = -exponent_of(plain(value.change))
+        return f"unstable: {what} changes by n^{grown} at training step {self.run.steps}"
+
+    def _described(self, value: Judged) -> str:
+        line = self.names.line(value.node)
+        where = "" if line is None else f" (line {line})"
+        return f"the {value.kind} {self.names.of(value.node)}{where}".replace(
+            "the normalised", "the normalising moment"
+        )
+
+    def _shrinks_too_fast(self) -> str | None:
+        for name, weight in self.run.trained.items():
+            if exponent_of(self.run.plain(weight.shrinkage(self.run.domain))) < 0:
+                return name
+        return None
+
+    def _features(self) -> Iterator[Node]:
+        """Yield what counts as a feature: hidden values that something consumes, and the last."""
+        for value in self._judged():
+            if value.node in self.plan.hidden:
+                yield value.node
+        yield from self.plan.features
+
+    def _moving_feature(self) -> Node | None:
+        relative = {value.node: value for value in self._judged() if value.kind == "normalised"}
+        for node in self._features():
+            value = relative.get(node)
+            change = self._change(node) if value is None else self._plain(value.change)
+            if change <= 0:
+                return node
+        return None
+
+    def _r(self) -> Exponent:
+        return min((self._change(node) for node in self.plan.features), default=math.inf)
+
+    def _decisive(self, kind: Kind) -> tuple[tuple[Node, str], ...]:
+        if kind is Kind.UNSTABLE and self.run.blown:
+            value = self.run.blown[0]
+            grows = self._plain(value.init) < 0 and value.kind != "normalised"
+            return ((value.node, "init" if grows else "change"),)
+        if kind is Kind.DEGENERATE:
+            return ((self.run.vanished[0].node, "init"),)
+        ends = [(node, "change") for node in self.plan.outputs.values()]
+        return (*((node, "change") for node in self.plan.features), *ends)
+
+    # -- sizes -----------------------------------------------------------------------------------
+
+    def _plain(self, exponent: Tropical) -> Exponent:
+        return exponent_of(self.run.plain(exponent))
+
+    def _change(self, node: Node) -> Exponent:
+        return self._plain(self.run.sizes[node].change.smallest)
+
+    def _size(self, node: Node) -> ValueSize:
+        size = self.run.sizes[node]
+        return ValueSize(self._plain(size.init.smallest), self._change(node))
+
+    def _judged(self) -> tuple[Judged, ...]:
+        judged = self.run.context.judged
+        return tuple(judged[node] for node in self.plan.order if node in judged)
+
+    def _consumed(self, value: Judged) -> Consumed:
+        line = self.names.line(value.node)
+        init, change = self._plain(value.init), self._plain(value.change)
+        return Consumed(self.names.of(value.node), line, value.kind, init, change)
+
+    # -- weights ---------------------------------------------------------------------------------
+
+    def _weight(self, name: str) -> WeightSize:
+        if name not in self.run.trained:
+            return WeightSize(math.inf, Status.FROZEN, math.inf, math.inf, ())
+        uses = tuple(self._use(path) for path in self.plan.uses(name))
+        update = min((use.update for use in uses), default=math.inf)
+        shrinkage = self.run.trained[name].shrinkage(self.run.domain)
+        return WeightSize(
+            update, _status(update), self._contribution(name), self._plain(shrinkage), uses
+        )
+
+    def _use(self, path: tuple[Node, ...]) -> Use:
+        """Return how far the weight's change moves the result of one use."""
+        moved = self.run.sizes[path[0]].change
+        for before, node in pairwise(path):
+            moved = self._alone(node, before, moved)
+        exponent = moved.smallest + self._multiplier(path[-1])
+        return Use(self.names.of(path[-1]), self.names.line(path[-1]), self._plain(exponent))
+
+    def _alone(self, node: Node, operand: Node, change: Value) -> Value:
+        """Return the part of a node's change that the change of one operand makes by itself."""
+        sizes = []
+        linear = node.op.name not in ("contract", "multiply")
+        for other in node.operands:
+            zero = nothing(other.type.sort)
+            size = self.run.sizes[other]
+            if other is operand:
+                sizes.append(Size(zero if linear else size.init, change))
+            else:
+                sizes.append(Size(zero, zero) if linear else Size(size.total, zero))
+        scratch = self.run.context.scratch()
+        return node.op.exponents(node, sizes, scratch).change
+
+    def _multiplier(self, node: Node) -> Tropical:
+        """Return the exponent of the powers of the width that multiply a result at once."""
+        total = Tropical.constant(0)
+        while True:
+            users = self.plan.users.get(node, ())
+            if len(users) != 1 or users[0].op.name != "scale":
+                return total
+            node = users[0]
+            total = total + self.run.domain.exponent(-node.attrs["coefficient"].power)
+
+    def _contribution(self, name: str) -> Exponent:
+        """Return the exponent of <dL/dW, change of W>: the loss feels the output at order one."""
+        gradient = self.run.sizes[self.plan.gradients[name]].total
+        moved = self.run.context.changes[name]
+        half = self.run.domain.half
+        if not isinstance(gradient, Terms):
+            assert not isinstance(moved, Terms)
+            return self._plain(gradient.frobenius(moved, half))
+        assert isinstance(moved, Terms)
+        if self.module.params[name].type.sort:
+            return self._plain(gradient.inner(moved, half))
+        return self._plain(gradient.smallest + moved.smallest)
+
+    # -- the rest --------------------------------------------------------------------------------
+
+    def _dynamics(self) -> str:
+        kinds = {weight.settings.optimizer.kind for weight in self.run.trained.values()}
+        return "gradient" if kinds <= {"linear"} else "operator"
+
+    def _notes(self) -> Iterator[str]:
+        for name, weight in self.run.trained.items():
+            shrinkage = self._plain(weight.shrinkage(self.run.domain))
+            if shrinkage == 0:
+                yield f"weight decay shrinks {name} by a fixed share at every step"
+            eps = weight.settings.options.get("eps")
+            if eps is not None and not eps.is_zero and weight.settings.optimizer.scale_free:
+                yield from self._eps_note(name, eps.power)
+
+    def _eps_note(self, name: str, power: Affine) -> Iterator[str]:
+        run = self.run
+        gradient = run.sizes[self.plan.gradients[name]].total.smallest
+        seen = gradient + run.domain.exponent(-run.trained[name].spec.multiplier.power)
+        if self._plain(seen) > -power.const:
+            yield f"eps dominates the gradient of {name} in the limit: its steps are linear in it"
+
+
+def _status(update: Exponent) -> Status:
+    if update == math.inf:
+        return Status.FROZEN
+    if update > 0:
+        return Status.LAZY
+    return Status.MAXIMAL if update == 0 else Status.UNSTABLE

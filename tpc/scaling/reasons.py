@@ -1,0 +1,261 @@
+"""Provenance: from which operations on which lines a size follows.
+
+Sizes are minima of sums, so behind every exponent stands at least one path through the program
+whose terms attain it. It is found afterwards, by asking the ops' rules again about single terms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from tpc.ops.base import MissingRule
+from tpc.scaling.characters import Coset, contains
+from tpc.scaling.outer import Outer, Pair, Weight
+from tpc.scaling.state import Size, Value, nothing
+from tpc.scaling.terms import Terms
+from tpc.scaling.tropical import Tropical
+
+if TYPE_CHECKING:
+    from tpc.ir.node import Node
+    from tpc.scaling.names import Names
+    from tpc.scaling.run import Run
+
+Key: TypeAlias = Coset | Pair | Weight
+_LONGEST = 60
+_PARTS = {
+    "init": (("init", "init"),),
+    "change": (("change", "init"), ("init", "change"), ("change", "change")),
+}
+
+
+@dataclass(frozen=True)
+class Step:
+    """One operation on the way: the size that it gives, in words why, and its line."""
+
+    size: str
+    text: str
+    line: int | None
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Why one quantity has its size: operations from the quantity back to what it comes from."""
+
+    title: str
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True)
+class _Place:
+    """One term of a node's value at initialisation ("init") or of its change ("change")."""
+
+    node: Node
+    part: str
+    key: Key
+    exponent: Tropical
+
+
+class Witness:
+    """Finds chains of reasons in a finished numeric run."""
+
+    def __init__(self, run: Run, names: Names, decisive: tuple[tuple[Node, str], ...]) -> None:
+        self._run = run
+        self._names = names
+        self._decisive = decisive
+
+    def decisive(self) -> tuple[Chain, ...]:
+        """Return the chains behind the verdict."""
+        return tuple(self._chain(node, part) for node, part in dict.fromkeys(self._decisive))
+
+    def of(self, name: str) -> tuple[Chain, ...]:
+        """Return the chains behind a named value: at initialisation, and its change.
+
+        Raises:
+            KeyError: there is no value of this name.
+        """
+        node = self._names.node(name)
+        return (self._chain(node, "init"), self._chain(node, "change"))
+
+    def _chain(self, node: Node, part: str) -> Chain:
+        name = self._names.of(node)
+        value = self._value(node, part)
+        what = "is" if part == "init" else "changes by"
+        when = " at initialisation" if part == "init" else ""
+        if not value:
+            nothing_ = "is exactly zero" if part == "init" else "does not change"
+            return Chain(f"{name} {nothing_}{when}", ())
+        title = f"{name} {what} {self._size(value.smallest)}{when}"
+        return Chain(title, tuple(self._steps(self._largest(node, part))))
+
+    def _steps(self, place: _Place | None) -> Iterator[Step]:
+        seen: set[tuple[Node, str, Key]] = set()
+        while place is not None and len(seen) < _LONGEST:
+            mark = (place.node, place.part, place.key)
+            if mark in seen:
+                return
+            seen.add(mark)
+            text, following = self._explain(place)
+            if text:
+                line = self._names.line(place.node)
+                yield Step(self._size(place.exponent), text, line)
+            place = following
+
+    # -- single terms ----------------------------------------------------------------------------
+
+    def _value(self, node: Node, part: str) -> Value:
+        size = self._run.sizes[node]
+        return size.init if part == "init" else size.change
+
+    def _places(self, node: Node, part: str) -> list[_Place]:
+        return [_Place(node, part, key, e) for key, e in _items(self._value(node, part))]
+
+    def _largest(self, node: Node, part: str) -> _Place | None:
+        places = self._places(node, part)
+        smallest = self._value(node, part).smallest
+        return next((place for place in places if place.exponent == smallest), None)
+
+    def _size(self, exponent: Tropical) -> str:
+        value = self._run.plain(exponent).as_fraction()
+        if value is None:
+            return "0"
+        return "order 1" if not value else f"n^{-value}"
+
+    # -- one step back ---------------------------------------------------------------------------
+
+    def _explain(self, place: _Place) -> tuple[str, _Place | None]:
+        node = place.node
+        if node.op.name == "param":
+            return self._explain_weight(place)
+        if self._names.backward.get(node) in self._run.plan.outputs.values():
+            return f"{self._names.of(node)}: the derivative of the loss", None
+        if not node.operands:
+            return f"{self._names.of(node)}: data or a constant", None
+        if node.op.name in ("contract", "multiply"):
+            return self._explain_product(place)
+        if len(node.operands) > 1:
+            return "", self._summand(place)
+        return self._explain_map(place)
+
+    def _explain_weight(self, place: _Place) -> tuple[str, _Place | None]:
+        name = str(place.node.attrs["name"])
+        if place.part == "init":
+            return f"{name} at initialisation", None
+        weight = self._run.trained[name]
+        if weight.settings.optimizer.kind != "linear":
+            rule = weight.settings.optimizer.name
+            return f"update of {name}: {rule} moves entries whatever the gradient's size", None
+        power = weight.spec.multiplier.power * 2 + weight.settings.rate.power
+        shift = self._run.domain.exponent(-power)
+        gradient = self._run.plan.gradients[name]
+        for part in ("init", "change"):
+            for found in self._places(gradient, part):
+                if found.exponent + shift == place.exponent and _within(found.key, place.key):
+                    return f"update of {name}: its gradient times {self._size(shift)}", found
+        return f"update of {name}", None
+
+    def _explain_map(self, place: _Place) -> tuple[str, _Place | None]:
+        node, (operand,) = place.node, place.node.operands
+        name = self._names.of(node)
+        if node.op.name == "scale":
+            power = self._run.domain.exponent(-node.attrs["coefficient"].power)
+            text = f"{name}: times {self._size(power)}" if power.number else ""
+            return text, self._matching(place, operand, power)
+        if node.op.name in ("apply", "softmax", "logsumexp", "power"):
+            part = place.part if self._value(operand, place.part) else "init"
+            function = node.attrs["activation"] if node.op.name == "apply" else node.op.name
+            return f"{name}: through {function}", self._largest(operand, part)
+        return "", self._matching(place, operand, Tropical.constant(0))
+
+    def _matching(self, place: _Place, operand: Node, shift: Tropical) -> _Place | None:
+        for found in self._places(operand, place.part):
+            if found.exponent + shift == place.exponent and _within(found.key, place.key):
+                return found
+        return self._largest(operand, place.part)
+
+    def _summand(self, place: _Place) -> _Place | None:
+        for operand in place.node.operands:
+            for found in self._places(operand, place.part):
+                if found.exponent == place.exponent and _within(found.key, place.key):
+                    return found
+        return None
+
+    def _explain_product(self, place: _Place) -> tuple[str, _Place | None]:
+        first, second = place.node.operands
+        for left, right in _PARTS[place.part]:
+            for x in self._places(first, left):
+                for y in self._places(second, right):
+                    if self._gives(place, x, y):
+                        return self._words(place, x, y), self._interesting(x, y)
+        return self._names.of(place.node), None
+
+    def _gives(self, place: _Place, x: _Place, y: _Place) -> bool:
+        sizes = [Size(_single(p), nothing(p.node.type.sort)) for p in (x, y)]
+        try:
+            found = place.node.op.exponents(place.node, sizes, self._run.context.scratch())
+        except MissingRule:
+            return False
+        return any(e == place.exponent and _within(key, place.key) for key, e in _items(found.init))
+
+    def _words(self, place: _Place, x: _Place, y: _Place) -> str:
+        name = self._names.of(place.node)
+        for weight, other in ((x, y), (y, x)):
+            if isinstance(weight.key, Weight):
+                of = weight.key.name
+                size = self._size(weight.exponent)
+                return f"{name}: initial {of}, entries {size}, acts on {self._part(other)}"
+            if isinstance(weight.key, tuple):
+                gain = self._gain(place, x, y)
+                return f"{name}: {self._part(weight)} acts on {self._part(other)}{gain}"
+        return f"{name}: {self._part(x)} and {self._part(y)}{self._gain(place, x, y)}"
+
+    def _gain(self, place: _Place, x: _Place, y: _Place) -> str:
+        """Say which law a sum over the width obeys."""
+        assert place.exponent.number is not None
+        assert x.exponent.number is not None
+        assert y.exponent.number is not None
+        gained = x.exponent.number + y.exponent.number - place.exponent.number
+        if gained == 2 * self._run.domain.half:
+            return ", equal signs: a sum over the width is n times its terms"
+        if gained == self._run.domain.half:
+            return ", independent signs: a sum over the width is n^1/2 times its terms"
+        return ""
+
+    def _part(self, place: _Place) -> str:
+        name = self._names.of(place.node)
+        if place.part == "change":
+            what = "the update of" if place.node.op.name == "param" else "the change of"
+            return f"{what} {name} ({self._size(place.exponent)})"
+        return f"{name} ({self._size(place.exponent)})"
+
+    def _interesting(self, x: _Place, y: _Place) -> _Place:
+        """Return the factor to follow: what changes, else what is not an initial weight."""
+        changed = [p for p in (x, y) if p.part == "change"]
+        if changed:
+            return changed[0]
+        weights = [self._names.weight(p.node) for p in (x, y)]
+        return x if weights[0] is None else y
+
+
+def _items(value: Value) -> list[tuple[Key, Tropical]]:
+    if isinstance(value, Outer):
+        return [*value.weights.items(), *value.products.items()]
+    return list(value)
+
+
+def _single(place: _Place) -> Value:
+    if isinstance(place.key, Coset):
+        return Terms.single(place.key, place.exponent)
+    if isinstance(place.key, Weight):
+        return Outer.weight(place.key, place.exponent)
+    return Outer((), [(place.key, place.exponent)])
+
+
+def _within(inner: Key, outer: Key) -> bool:
+    """Whether a term may have been merged into another one of its size."""
+    if isinstance(inner, Coset) and isinstance(outer, Coset):
+        return contains(outer, inner)
+    if isinstance(inner, tuple) and isinstance(outer, tuple):
+        return contains(outer[0], inner[0]) and contains(outer[1], inner[1])
+    return inner == outer
