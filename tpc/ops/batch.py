@@ -37,7 +37,8 @@ class BatchSum(BatchReduction):
     name: ClassVar[str] = "batch_sum"
 
     def vjp(self, node: Node, cotangent: Node) -> tuple[Node | None, ...]:
-        return (cotangent,)
+        # a value that is the same for all samples was counted once for each
+        return (cotangent if node.operands[0].type.batched else batch_sum(cotangent),)
 
     def evaluate(self, node: Node, arrays: Sequence[Array], context: EvalContext) -> Array:
         (x,) = arrays
