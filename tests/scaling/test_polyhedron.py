@@ -107,7 +107,7 @@ def test_the_square() -> None:
     assert {(v["x"], v["y"]) for v in square.vertices()} == {(0, 0), (0, 1), (1, 0), (1, 1)}
     assert square.maximum(x + 2 * y) == 3
     assert square.intersect(Polyhedron("xy", (), [x - y])).dimension == 1
-    assert str(square).splitlines() == ["x >= 0", "-x >= -1", "y >= 0", "-y >= -1"]
+    assert str(square).splitlines() == ["x >= 0", "x <= 1", "y >= 0", "y <= 1"]
 
 
 def test_implicit_equalities() -> None:

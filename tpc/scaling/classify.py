@@ -98,6 +98,25 @@ def _exponents(module: Module) -> Iterator[Affine]:
             yield spec.exponent(name)
 
 
+def judged_in_order(found: Run) -> tuple[Judged, ...]:
+    """Return what was judged, in the order of the program."""
+    judged = found.context.judged
+    return tuple(judged[node] for node in found.plan.order if node in judged)
+
+
+def moving_features(found: Run) -> Iterator[tuple[Node, Tropical]]:
+    """Yield the features and the exponents of their changes.
+
+    Features are the hidden values that something consumes which minds their scale (of those that
+    are normalised, the relative change counts), and the vectors that feed the outputs.
+    """
+    for value in judged_in_order(found):
+        if value.node in found.plan.hidden:
+            yield value.node, value.change
+    for node in found.plan.features:
+        yield node, found.sizes[node].change.smallest
+
+
 class _Reader:
     """Reads the classification off a numeric run."""
 
@@ -166,19 +185,9 @@ class _Reader:
                 return name
         return None
 
-    def _features(self) -> Iterator[Node]:
-        """Yield what counts as a feature: hidden values that something consumes, and the last."""
-        for value in self._judged():
-            if value.node in self.plan.hidden:
-                yield value.node
-        yield from self.plan.features
-
     def _moving_feature(self) -> Node | None:
-        relative = {value.node: value for value in self._judged() if value.kind == "normalised"}
-        for node in self._features():
-            value = relative.get(node)
-            change = self._change(node) if value is None else self._plain(value.change)
-            if change <= 0:
+        for node, change in moving_features(self.run):
+            if self._plain(change) <= 0:
                 return node
         return None
 
@@ -208,8 +217,7 @@ class _Reader:
         return ValueSize(self._plain(size.init.smallest), self._change(node))
 
     def _judged(self) -> tuple[Judged, ...]:
-        judged = self.run.context.judged
-        return tuple(judged[node] for node in self.plan.order if node in judged)
+        return judged_in_order(self.run)
 
     def _consumed(self, value: Judged) -> Consumed:
         line = self.names.line(value.node)

@@ -10,6 +10,7 @@ from tpc.ir.node import walk
 from tpc.ops.apply import APPLY
 from tpc.ops.contract import CONTRACT
 from tpc.ops.param import PARAM
+from tpc.ops.scale import SCALE
 
 if TYPE_CHECKING:
     from tpc.ir.module import Module
@@ -30,13 +31,18 @@ class Names:
 
     @cached_property
     def backward(self) -> dict[Node, Node]:
-        """The values whose derivatives the backward nodes are."""
+        """The values whose derivatives the backward nodes are, up to constant factors."""
         loss = self._module.loss
         if loss is None:
             return {}
         forward = [node for node in walk([loss]) if node.operands or node.op is PARAM]
-        found = zip(gradient(loss, forward), forward, strict=True)
-        return {slope: node for slope, node in found if slope not in forward}
+        found: dict[Node, Node] = {}
+        for slope, node in zip(gradient(loss, forward), forward, strict=True):
+            if slope.op is SCALE and slope.attrs["coefficient"].power == 0:
+                slope = slope.operands[0]
+            if slope.operands and slope not in forward:
+                found.setdefault(slope, node)
+        return found
 
     def of(self, node: Node) -> str:
         """Return the name of a value, or a short description."""

@@ -49,6 +49,7 @@ class Polyhedron:
         self.symbols = tuple(names)
         self.inequalities = tuple(dict.fromkeys(f for f in lower if not _is_true(f)))
         self.equalities = tuple(dict.fromkeys(f for f in equal if f != 0))
+        self._implied: dict[Affine, bool] = {}
 
     # -- solving ---------------------------------------------------------------------------------
 
@@ -107,10 +108,13 @@ class Polyhedron:
 
     def implies(self, form: AffineLike) -> bool:
         """Return whether `form >= 0` on all of it (true where it is empty)."""
-        if self.is_empty:
-            return True
-        optimum = self._minimise(form)
-        return optimum is not None and optimum.value >= 0
+        form = Affine.of(form)
+        known = self._implied.get(form)
+        if known is None:
+            optimum = None if self.is_empty else self._minimise(form)
+            known = self.is_empty or (optimum is not None and optimum.value >= 0)
+            self._implied[form] = known
+        return known
 
     def implies_zero(self, form: AffineLike) -> bool:
         """Return whether `form == 0` on all of it."""
@@ -316,10 +320,15 @@ def solve(equalities: Iterable[Affine]) -> dict[str, Affine] | None:
     return solution
 
 
+_MIRRORED = {"=": "=", ">=": "<=", ">": "<"}
+
+
 def relation(form: Affine, sign: str) -> str:
-    """Return `form sign 0` as text with the constant on the right: `a + b >= 1/2`."""
+    """Return `form sign 0` as text, e.g. `a + b >= 1/2`: constant on the right, no leading minus."""
     if form.is_constant:
         return f"{form} {sign} 0"
+    if form.terms[0][1] < 0:
+        form, sign = -form, _MIRRORED[sign]
     return f"{form - form.const} {sign} {-form.const}"
 
 
