@@ -49,7 +49,7 @@ def ops() -> str:
     from tpc.ops import ops as registry
     from tpc.ops.base import Op
 
-    rules = {"d": "vjp", "f": "evaluate", "s": "exponents", "l": "moment"}
+    rules = {"d": "vjp", "f": "evaluate", "s": "exponents", "l": "limit"}
 
     def marks(op: Op) -> str:
         has = {
@@ -72,12 +72,20 @@ def activations() -> str:
 
 
 def optimizers() -> str:
-    """Return the table of optimizers."""
+    """Return the table of optimizers, and that of the options that all of them take."""
     from tpc.optimizers import optimizers as registry
+    from tpc.optimizers.base import COMMON, Option
 
-    return table(
-        ("optimizer", "meaning"),
-        ((f"`{name}`", first_sentence(o.__doc__)) for name, o in registry().items()),
+    def option(each: Option) -> str:
+        default = "" if each.default is None else f" = {each.default}"
+        return f"`{each.name}{default}`: {each.summary}"
+
+    rows = (
+        (f"`{name}`", first_sentence(o.documentation), "; ".join(map(option, o.own)))
+        for name, o in registry().items()
+    )
+    return f"Every optimizer takes {'; '.join(map(option, COMMON))}.\n\n" + table(
+        ("optimizer", "meaning", "options of its own"), rows
     )
 
 
