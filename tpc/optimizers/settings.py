@@ -41,7 +41,7 @@ def settings(module: Module, param: str) -> Settings | None:
 
     Raises:
         TpcError: the optimizer cannot move such a weight, or ``eps = faithful`` is not solved yet.
-        LookupError: the weight's exponent c is not known yet.
+        LookupError: the weight's exponent c is not known yet, or no learning rate is given.
     """
     from tpc.optimizers import optimizers
 
@@ -67,7 +67,9 @@ def settings(module: Module, param: str) -> Settings | None:
     values |= {key: value for key, value in own.items() if key in values and value is not None}
     if line.options.get("eps") == "faithful" and spec.eps is None:
         raise TpcError(_unsolved(param, line))
-    lr = values.pop("lr") or ZERO
+    lr = values.pop("lr")
+    if lr is None:
+        raise LookupError(f"optimizer {line.name} has no learning rate")
     decay = values.pop("decay") or ZERO
     clip = values.pop("clip")
     numbers = {key: value for key, value in values.items() if value is not None}

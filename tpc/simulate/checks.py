@@ -79,8 +79,8 @@ def check_memory(module: Module, roots: Sequence[Node], width: int, batch: int) 
     context = EvalContext(width, batch)
     weights = sum(_size(context.shape(spec.type)) for spec in module.params.values())
     needed = 8 * (3 * weights + peak_entries(roots, context))
-    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    if needed > total:
+    total = _memory()
+    if total is not None and needed > total:
         raise TpcError(
             Diagnostic(
                 "E0926",
@@ -117,6 +117,14 @@ def check_batches(batches: Sequence[Array], steps: int, count: int) -> None:
                     f", but samples are numbered 0..{count - 1}",
                 )
             )
+
+
+def _memory() -> int | None:
+    """Return the bytes of memory of this machine, None where the system does not tell."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return None
 
 
 def _size(shape: tuple[int, ...]) -> int:

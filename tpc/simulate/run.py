@@ -78,28 +78,44 @@ class _Run:
         self.outputs = {value.name: value.node for value in module.outputs}
         self.values, self.kept_weights = _recorded(module, record)
         watched = [*self.outputs.values(), *self.values.values()]
-        points = data if test is None else test
-        what = "data" if test is None else "test data"
-        self.points, self.count = checked(module, points, inputs_of(module, watched), width, what)
-        self.batches = self._training(data, batches)
+        self._read(data, test, watched)
+        self.batches = self._training(batches)
         self.chunk = self._chunk(watched)
         check_memory(module, watched, width, self.chunk)
 
-    def _training(self, data: Mapping[str, Any], batches: Sequence[Any] | None) -> list[Any]:
+    def _read(
+        self, data: Mapping[str, Any], test: Mapping[str, Any] | None, watched: Sequence[Node]
+    ) -> None:
+        """Check all arrays, and report the faults of all of them together."""
+        module, loss = self.module, self.module.loss
+        if self.steps and loss is None:
+            raise TpcError(Diagnostic("E0927", "this program has no train: block, so no steps"))
+        trained = [loss] if self.steps and loss is not None else []
+        shown = inputs_of(module, watched)
+        needed = inputs_of(module, [*trained, *([] if test is not None else watched)])
+        faults: list[Diagnostic] = []
+        found: dict[str, tuple[dict[str, Array], int]] = {}
+        for what, arrays, names in (("data", data, needed), ("test data", test, shown)):
+            if arrays is None:
+                continue
+            try:
+                found[what] = checked(module, arrays, names, self.width, what)
+            except TpcError as error:
+                faults += error.diagnostics
+        if faults:
+            raise TpcError(faults)
+        self.data, self.samples = found["data"]
+        self.points, self.count = found["data" if test is None else "test data"]
+
+    def _training(self, batches: Sequence[Any] | None) -> list[Any]:
+        """Return the sample numbers of each step (None: all of them)."""
         if not self.steps:
             return []
-        loss = self.module.loss
-        if loss is None:
-            raise TpcError(Diagnostic("E0927", "this program has no train: block, so no steps"))
-        needed = inputs_of(self.module, [loss])
-        self.data, self.samples = checked(self.module, data, needed, self.width)
-        if batches is None:
-            largest = self.samples
-            chosen: list[Any] = [None] * self.steps
-        else:
+        largest, chosen = self.samples, [None] * self.steps
+        if batches is not None:
             check_batches(batches, self.steps, self.samples)
             chosen = list(batches[: self.steps])
-            largest = max(len(batch) for batch in chosen)
+            largest = max(len(batch) for batch in batches[: self.steps])
         check_memory(self.module, training_roots(self.module), self.width, largest)
         return chosen
 
