@@ -121,6 +121,16 @@ def test_requests_are_checked() -> None:
         simulate(perceptron(W=spec("W", param("W", dims("n", "n")), ("a", 0, 0))), data, width=4)
 
 
+def test_a_symbolic_power_in_an_expression_needs_a_value() -> None:
+    from tpc.exact import Affine
+    from tpc.ops.scale import scale
+
+    x, V = input_("x", dims(3)), param("V", dims(1, 3))
+    f = scale(matmul(V, x), 1, Affine.symbol("q"))
+    with pytest.raises(TpcError, match="values for the exponents: q"):
+        simulate(module({"f": f}, {"V": spec("V", V)}), {"x": X}, width=2)
+
+
 def test_exponents_that_nothing_filled_in() -> None:
     from dataclasses import replace
 

@@ -7,10 +7,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tpc.diagnostics import Diagnostic, TpcError
+from tpc.exact import Coefficient
+from tpc.ir.node import walk
 from tpc.ops.base import EvalContext
 from tpc.simulate.execute import peak_entries
 
 if TYPE_CHECKING:
+    from tpc.diagnostics import Span
+    from tpc.exact import Affine
     from tpc.ir.module import InputSpec, Module, ParamSpec
     from tpc.ir.node import Node
     from tpc.ops.base import Array
@@ -58,16 +62,29 @@ def check_exponents(module: Module) -> None:
                         help="name a parametrization: parametrization mup",
                     )
                 )
-            if not found.is_constant:
-                symbols = ", ".join(found.symbols)
-                raise TpcError(
-                    Diagnostic(
-                        "E0927",
-                        f"a finite width needs values for the exponents: {symbols}",
-                        spec.span,
-                        help=f"give one: --set {found.symbols[0]}=1/2",
-                    )
-                )
+            _constant(found, spec.span)
+    for node in walk(_roots(module)):
+        coefficient = node.attrs.get("coefficient")
+        if isinstance(coefficient, Coefficient):
+            _constant(coefficient.power, module.spans.get(node))
+
+
+def _roots(module: Module) -> list[Node]:
+    roots = [value.node for value in (*module.values, *module.outputs)]
+    return roots if module.loss is None else [*roots, module.loss]
+
+
+def _constant(exponent: Affine, span: Span | None) -> None:
+    if not exponent.is_constant:
+        symbols = ", ".join(exponent.symbols)
+        raise TpcError(
+            Diagnostic(
+                "E0927",
+                f"a finite width needs values for the exponents: {symbols}",
+                span,
+                help=f"give one: --set {exponent.symbols[0]}=1/2",
+            )
+        )
 
 
 def check_memory(module: Module, roots: Sequence[Node], width: int, batch: int) -> None:
