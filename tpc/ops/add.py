@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from tpc.exact import Coefficient
 from tpc.ir.node import make
 from tpc.ir.types import TensorType
 from tpc.ops.base import EvalContext, Op
@@ -13,6 +14,8 @@ from tpc.ops.fill import is_zero
 
 if TYPE_CHECKING:
     from tpc.ir.node import Node
+    from tpc.limit.forms import Form, Index
+    from tpc.limit.moments import MomentContext
     from tpc.ops.base import Array
     from tpc.scaling.interpret import ScalingContext
     from tpc.scaling.state import Size
@@ -31,6 +34,12 @@ class Add(Op):
 
     def exponents(self, node: Node, sizes: Sequence[Size], context: ScalingContext) -> Size:
         return context.sum(node, sizes)
+
+    def limit(self, node: Node, index: Index, context: MomentContext) -> Form:
+        from tpc.limit.forms import Polynomial
+
+        parts = ((x, index[len(index) - x.type.rank :]) for x in node.operands)
+        return Polynomial(tuple((Coefficient.of(1), (part,)) for part in parts))
 
     def evaluate(self, node: Node, arrays: Sequence[Array], context: EvalContext) -> Array:
         x, y = (align(a, o.type, node.type) for a, o in zip(arrays, node.operands, strict=True))

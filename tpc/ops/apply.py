@@ -12,6 +12,8 @@ from tpc.ops.multiply import multiply
 
 if TYPE_CHECKING:
     from tpc.ir.node import Node
+    from tpc.limit.forms import Form, Index
+    from tpc.limit.moments import MomentContext
     from tpc.ops.activations.base import Activation
     from tpc.ops.base import Array
     from tpc.scaling.interpret import ScalingContext
@@ -33,6 +35,11 @@ class Apply(Op):
 
     def exponents(self, node: Node, sizes: Sequence[Size], context: ScalingContext) -> Size:
         return context.apply(node, sizes[0], node.attrs["activation"])
+
+    def limit(self, node: Node, index: Index, context: MomentContext) -> Form:
+        from tpc.limit.forms import Function
+
+        return Function(node.attrs["activation"], (node.operands[0], index))
 
     def evaluate(self, node: Node, arrays: Sequence[Array], context: EvalContext) -> Array:
         result: Array = node.attrs["activation"].numpy(arrays[0])

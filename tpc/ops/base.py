@@ -2,7 +2,7 @@
 
 An op has a typing rule (``infer``), a vector-Jacobian product, a meaning at finite width
 (``evaluate``), a rule for width exponents and sign characters (``exponents``), a rule for second
-moments in the limit (``moment``) and a cost (``flops``). A rule that an op does not have is a
+values in the limit (``limit``) and a cost (``flops``). A rule that an op does not have is a
 :class:`MissingRule`, which names op and stage: never a guess.
 
 A surface function (``softmax(x, axis = 2)``) is a :class:`Function`: a signature, documentation,
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from tpc.ir.module import ParamSpec
     from tpc.ir.node import Node
     from tpc.ir.types import TensorType
-    from tpc.limit.moments import MomentContext, MomentRule
+    from tpc.limit.forms import Form, Index
+    from tpc.limit.moments import MomentContext
     from tpc.scaling.interpret import ScalingContext
     from tpc.scaling.state import Size
 
@@ -122,8 +123,12 @@ class Op(ABC):
         """Return the width exponents and sign characters of the result (tropical calculus)."""
         raise MissingRule(node, "scaling")
 
-    def moment(self, node: Node, other: Node, context: MomentContext) -> MomentRule:
-        """Return the limit of E[Z^node Z^other'] in terms of the operands' moments."""
+    def limit(self, node: Node, index: Index, context: MomentContext) -> Form:
+        """Return what an entry is in the limit (:mod:`tpc.limit.forms`).
+
+        ``index`` has a position for every axis; that of a width axis tells blocks apart. Moments
+        of pairs of entries follow from the forms alone.
+        """
         raise MissingRule(node, "limit")
 
     def flops(self, node: Node, context: EvalContext) -> int:

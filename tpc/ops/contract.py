@@ -14,6 +14,8 @@ from tpc.ops.transpose import TRANSPOSE
 
 if TYPE_CHECKING:
     from tpc.ir.node import Node
+    from tpc.limit.forms import Form, Index
+    from tpc.limit.moments import MomentContext
     from tpc.ops.base import Array
     from tpc.scaling.interpret import ScalingContext
     from tpc.scaling.state import Size
@@ -63,6 +65,11 @@ class Contract(Op):
     def exponents(self, node: Node, sizes: Sequence[Size], context: ScalingContext) -> Size:
         left, right, out = node.attrs["left"], node.attrs["right"], node.attrs["out"]
         return context.contraction(node, sizes[0], sizes[1], left, right, out)
+
+    def limit(self, node: Node, index: Index, context: MomentContext) -> Form:
+        from tpc.limit.contraction import contraction
+
+        return contraction(node, index, context)
 
     def evaluate(self, node: Node, arrays: Sequence[Array], context: EvalContext) -> Array:
         left, right, out = node.attrs["left"], node.attrs["right"], node.attrs["out"]

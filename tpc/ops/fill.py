@@ -12,6 +12,8 @@ from tpc.ops.base import EvalContext, Op
 
 if TYPE_CHECKING:
     from tpc.ir.node import Node
+    from tpc.limit.forms import Form, Index
+    from tpc.limit.moments import MomentContext
     from tpc.ops.base import Array
     from tpc.scaling.interpret import ScalingContext
     from tpc.scaling.state import Size
@@ -30,6 +32,11 @@ class Fill(Op):
 
     def exponents(self, node: Node, sizes: Sequence[Size], context: ScalingContext) -> Size:
         return context.constant(node, node.attrs["coefficient"])
+
+    def limit(self, node: Node, index: Index, context: MomentContext) -> Form:
+        from tpc.limit.forms import constant
+
+        return constant(node.attrs["coefficient"])
 
     def evaluate(self, node: Node, arrays: Sequence[Array], context: EvalContext) -> Array:
         import numpy as np

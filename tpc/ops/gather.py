@@ -21,6 +21,7 @@ class Gather(Op):
     """``result[i.., ..] = table[ids[i..], ..]``; entries of ``ids`` count from 1."""
 
     name = "gather"
+    transparent = True
 
     def infer(self, operands: tuple[TensorType, ...], attrs: Mapping[str, Any]) -> TensorType:
         table, ids = operands

@@ -11,6 +11,8 @@ from tpc.ops.base import EvalContext, Op
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from tpc.limit.forms import Form, Index
+    from tpc.limit.moments import MomentContext
 
     from tpc.ir.node import Node
     from tpc.ops.base import Array
@@ -26,9 +28,18 @@ class IndexMap(Op):
     the size, the sign character and the moments of the entry that it comes from.
     """
 
+    transparent = True
+
     @abstractmethod
     def move(self, node: Node, arrays: Sequence[Array], lead: int) -> Array:
         """Move entries; every array has ``lead`` axes in front that are not counted in ``dims``."""
+
+    def limit(self, node: Node, index: Index, context: MomentContext) -> Form:
+        """Return the entry that is moved here."""
+        from tpc.limit.forms import Polynomial, same
+
+        source = context.source(node, index)
+        return Polynomial(()) if source is None else same(source)
 
     def evaluate(self, node: Node, arrays: Sequence[Array], context: EvalContext) -> Array:
         """Move the arrays; unbatched operands of a batched result are repeated."""

@@ -11,6 +11,8 @@ from tpc.ops.base import Op
 
 if TYPE_CHECKING:
     from tpc.ir.node import Node
+    from tpc.limit.forms import Form, Index
+    from tpc.limit.moments import MomentContext
     from tpc.scaling.interpret import ScalingContext
     from tpc.scaling.state import Size
 
@@ -28,6 +30,11 @@ class Input(Op):
 
     def exponents(self, node: Node, sizes: Sequence[Size], context: ScalingContext) -> Size:
         return context.constant(node)
+    def limit(self, node: Node, index: Index, context: MomentContext) -> Form:
+        from tpc.limit.forms import Data
+
+        return Data(node.attrs["name"], index)
+
 
 
 INPUT = Input()

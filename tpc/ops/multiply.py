@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from tpc.exact import Coefficient
 from tpc.ir.node import make
 from tpc.ir.types import TensorType
 from tpc.ops.base import EvalContext, Op
@@ -14,6 +15,8 @@ from tpc.ops.scale import SCALE, scale
 
 if TYPE_CHECKING:
     from tpc.ir.node import Node
+    from tpc.limit.forms import Form, Index
+    from tpc.limit.moments import MomentContext
     from tpc.ops.base import Array
     from tpc.scaling.interpret import ScalingContext
     from tpc.scaling.state import Size
@@ -36,6 +39,12 @@ class Multiply(Op):
 
     def exponents(self, node: Node, sizes: Sequence[Size], context: ScalingContext) -> Size:
         return context.product(node, sizes[0], sizes[1])
+
+    def limit(self, node: Node, index: Index, context: MomentContext) -> Form:
+        from tpc.limit.forms import Polynomial
+
+        parts = tuple((x, index[len(index) - x.type.rank :]) for x in node.operands)
+        return Polynomial(((Coefficient.of(1), parts),))
 
     def evaluate(self, node: Node, arrays: Sequence[Array], context: EvalContext) -> Array:
         x, y = (align(a, o.type, node.type) for a, o in zip(arrays, node.operands, strict=True))

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from tpc.exact import Coefficient
 from tpc.ir.node import make
 from tpc.ir.types import Dim, TensorType
 from tpc.ops.base import Op
 
 if TYPE_CHECKING:
     from tpc.ir.node import Node
+    from tpc.limit.forms import Form, Index
+    from tpc.limit.moments import MomentContext
     from tpc.scaling.interpret import ScalingContext
     from tpc.scaling.state import Size
 
@@ -33,6 +36,16 @@ class Param(Op):
 
     def exponents(self, node: Node, sizes: Sequence[Size], context: ScalingContext) -> Size:
         return context.param(node.attrs["name"])
+    def limit(self, node: Node, index: Index, context: MomentContext) -> Form:
+        from tpc.limit.forms import Gaussian, Polynomial, constant
+
+        spec = context.params[node.attrs["name"]]
+        if spec.init == "zero":
+            return Polynomial(())
+        if spec.init == "one":
+            return constant(Coefficient.of(1))
+        return Gaussian(spec.name, ((index, None),))
+
 
 
 PARAM = Param()

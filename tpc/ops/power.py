@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any
 from tpc.exact import Constant
 from tpc.ir.node import make
 from tpc.ir.types import TensorType
-from tpc.ops.base import EvalContext, Op, require_real
+from tpc.ops.base import EvalContext, MissingRule, Op, require_real
 from tpc.ops.fill import FILL, constant, fill
 from tpc.ops.multiply import multiply
 from tpc.ops.scale import scale
 
 if TYPE_CHECKING:
     from tpc.ir.node import Node
+    from tpc.limit.forms import Form, Index
+    from tpc.limit.moments import MomentContext
     from tpc.ops.base import Array
     from tpc.scaling.interpret import ScalingContext
     from tpc.scaling.state import Size
@@ -37,6 +39,16 @@ class Power(Op):
 
     def exponents(self, node: Node, sizes: Sequence[Size], context: ScalingContext) -> Size:
         return context.power(node, sizes[0], node.attrs["exponent"])
+
+    def limit(self, node: Node, index: Index, context: MomentContext) -> Form:
+        from tpc.limit.forms import Function
+        from tpc.ops.activations import formula as fm
+        from tpc.ops.activations.written import from_formula
+
+        phi = from_formula(fm.power(fm.Z, node.attrs["exponent"]), "power")
+        if phi.obstacle() is not None:
+            raise MissingRule(node, "limit", "a root or a quotient")
+        return Function(phi, (node.operands[0], index))
 
     def evaluate(self, node: Node, arrays: Sequence[Array], context: EvalContext) -> Array:
         import numpy as np

@@ -14,6 +14,8 @@ from tpc.ops.sum import total
 
 if TYPE_CHECKING:
     from tpc.ir.node import Node
+    from tpc.limit.forms import Form, Index
+    from tpc.limit.moments import MomentContext
     from tpc.ops.base import Array
     from tpc.scaling.interpret import ScalingContext
     from tpc.scaling.state import Size
@@ -36,6 +38,13 @@ class Repeat(Op):
 
     def exponents(self, node: Node, sizes: Sequence[Size], context: ScalingContext) -> Size:
         return context.repeated(node, sizes[0])
+
+    def limit(self, node: Node, index: Index, context: MomentContext) -> Form:
+        from tpc.limit.forms import same
+
+        new = {position for position, _ in node.attrs["axes"]}
+        kept = tuple(place for axis, place in enumerate(index) if axis not in new)
+        return same((node.operands[0], kept))
 
     def evaluate(self, node: Node, arrays: Sequence[Array], context: EvalContext) -> Array:
         import numpy as np

@@ -13,6 +13,8 @@ from tpc.ops.fill import FILL, fill
 
 if TYPE_CHECKING:
     from tpc.ir.node import Node
+    from tpc.limit.forms import Form, Index
+    from tpc.limit.moments import MomentContext
     from tpc.ops.base import Array
     from tpc.scaling.interpret import ScalingContext
     from tpc.scaling.state import Size
@@ -33,6 +35,11 @@ class Scale(Op):
 
     def exponents(self, node: Node, sizes: Sequence[Size], context: ScalingContext) -> Size:
         return context.scaled(sizes[0], -node.attrs["coefficient"].power)
+
+    def limit(self, node: Node, index: Index, context: MomentContext) -> Form:
+        from tpc.limit.forms import Polynomial
+
+        return Polynomial(((node.attrs["coefficient"], ((node.operands[0], index),)),))
 
     def evaluate(self, node: Node, arrays: Sequence[Array], context: EvalContext) -> Array:
         return numeric(node.attrs["coefficient"], context.width) * arrays[0]

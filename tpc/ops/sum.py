@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -9,12 +10,14 @@ from tpc.exact import Affine, Coefficient, Constant
 from tpc.ir.node import make
 from tpc.ir.types import TensorType
 from tpc.ops.axes import check_axes
-from tpc.ops.base import EvalContext, Op, option, require_real, surface, value
+from tpc.ops.base import EvalContext, MissingRule, Op, option, require_real, surface, value
 from tpc.ops.fill import FILL, fill
 from tpc.ops.scale import SCALE, scale
 
 if TYPE_CHECKING:
     from tpc.ir.node import Node
+    from tpc.limit.forms import Form, Index
+    from tpc.limit.moments import MomentContext
     from tpc.ops.base import Array
     from tpc.scaling.interpret import ScalingContext
     from tpc.scaling.state import Size
@@ -41,6 +44,21 @@ class Sum(Op):
 
     def exponents(self, node: Node, sizes: Sequence[Size], context: ScalingContext) -> Size:
         return context.width_sum(node, sizes[0], node.attrs["axes"])
+
+    def limit(self, node: Node, index: Index, context: MomentContext) -> Form:
+        from tpc.limit.forms import Polynomial
+
+        (x,) = node.operands
+        axes = node.attrs["axes"]
+        if any(x.type.dims[axis].width for axis in axes):
+            raise MissingRule(node, "limit", "a sum over the width")
+        kept = iter(index)
+        runs = [
+            range(int(dim.count)) if axis in axes else (next(kept),)
+            for axis, dim in enumerate(x.type.dims)
+        ]
+        places = itertools.product(*runs)
+        return Polynomial(tuple((Coefficient.of(1), ((x, place),)) for place in places))
 
     def evaluate(self, node: Node, arrays: Sequence[Array], context: EvalContext) -> Array:
         shift = int(node.operands[0].type.batched)

@@ -1,0 +1,174 @@
+"""What a contraction is in the limit: weights against values, and products of values."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from tpc.exact import Coefficient
+from tpc.limit.expressions import Slice
+from tpc.limit.forms import Entry, Form, Gaussian, Index, Polynomial
+from tpc.ops.base import MissingRule
+
+if TYPE_CHECKING:
+    from tpc.ir.node import Node
+    from tpc.ir.types import Dim
+    from tpc.limit.moments import MomentContext
+
+Labels = tuple[int, ...]
+
+
+def contraction(node: Node, index: Index, context: MomentContext) -> Form:
+    """Return the form of an entry of ``contract`` (attributes as there).
+
+    Raises:
+        MissingRule: two weights, or an inner product of two vectors.
+    """
+    if node.attrs["sum_batch"]:
+        raise MissingRule(node, "limit", "a sum over the samples of a batch")
+    x, y = node.operands
+    left, right = node.attrs["left"], node.attrs["right"]
+    weights = [weight_below(x), weight_below(y)]
+    if weights[0] is not None and weights[1] is not None:
+        raise MissingRule(node, "limit", "a product of two weights")
+    if weights[0] is not None:
+        return _against_weight(node, index, context, (x, left), (y, right))
+    if weights[1] is not None:
+        return _against_weight(node, index, context, (y, right), (x, left))
+    terms = []
+    for place in _assignments(node, index):
+        entries = ((x, _at(left, place)), (y, _at(right, place)))
+        terms.append((Coefficient.of(1), entries))
+    if any(dim.width for label, dim in _dims(node).items() if label not in node.attrs["out"]):
+        raise MissingRule(node, "limit", "an inner product over the width")
+    return Polynomial(tuple(terms))
+
+
+def weight_below(node: Node) -> Node | None:
+    """Return the param whose entries these are, moved about at most, or None."""
+    from tpc.ops.index_map import IndexMap
+    from tpc.ops.param import PARAM
+
+    while isinstance(node.op, IndexMap) and len(node.operands) == 1:
+        node = node.operands[0]
+    return node if node.op is PARAM else None
+
+
+def input_slice(node: Node) -> Slice | None:
+    """Return the part of an input that a node is, or None: the input itself, or entries of it."""
+    from tpc.ops.index import INDEX
+    from tpc.ops.input import INPUT
+
+    taken = []
+    while node.op is INDEX:
+        taken.append((node.attrs["axis"], node.attrs["position"]))
+        node = node.operands[0]
+    if node.op is not INPUT or node.type.below is not None:
+        return None
+    place: list[int | None] = [None] * (node.type.rank - len(taken))
+    for axis, position in taken:
+        place.insert(axis, position)
+    return Slice(node.attrs["name"], tuple(place))
+
+
+def _dims(node: Node) -> dict[int, Dim]:
+    found: dict[int, Dim] = {}
+    for operand, labels in zip(
+        node.operands, (node.attrs["left"], node.attrs["right"]), strict=True
+    ):
+        found.update(zip(labels, operand.type.dims, strict=True))
+    return found
+
+
+def _assignments(node: Node, index: Index) -> Iterator[dict[int, int]]:
+    """Yield positions of all labels, those of the result fixed, the others running."""
+    dims, out = _dims(node), node.attrs["out"]
+    summed = [label for label in dims if label not in out]
+    fixed = dict(zip(out, index, strict=True))
+    for positions in itertools.product(*(range(dims[label].concrete(1)) for label in summed)):
+        yield fixed | dict(zip(summed, positions, strict=True))
+
+
+def _at(labels: Labels, place: dict[int, int]) -> Index:
+    return tuple(place[label] for label in labels)
+
+
+def _against_weight(
+    node: Node,
+    index: Index,
+    context: MomentContext,
+    weight: tuple[Node, Labels],
+    value: tuple[Node, Labels],
+) -> Form:
+    holder, labels = weight
+    param = weight_below(holder)
+    assert param is not None
+    spec = context.params[param.attrs["name"]]
+    if spec.init == "zero":
+        return Polynomial(())
+    widths = [label for label, dim in zip(labels, holder.type.dims, strict=True) if dim.width]
+    summed = {label for label in _dims(node) if label not in node.attrs["out"]}
+    if spec.init == "one":
+        raise MissingRule(node, "limit", "a contraction with a weight of ones")
+    order = _width_order(holder)
+    contracted = tuple(sorted(order[i] for i, label in enumerate(widths) if label in summed))
+    compact = _on_input(node, index, weight, value, summed)
+    if compact is not None:
+        data, pattern = compact
+        return Gaussian(spec.name, contracted=contracted, data=data, weight=pattern)
+    terms = []
+    for place in _assignments(node, index):
+        entry: Entry = (value[0], _at(value[1], place))
+        position = _position(holder, _at(labels, place), context)
+        if position is not None and context.form(entry) != Polynomial(()):
+            terms.append((position, entry))
+    return Gaussian(spec.name, tuple(terms), contracted)
+
+
+def _on_input(
+    node: Node,
+    index: Index,
+    weight: tuple[Node, Labels],
+    value: tuple[Node, Labels],
+    summed: set[int],
+) -> tuple[Slice, tuple[int | None, ...]] | None:
+    """Return input slice and weight pattern where a whole weight meets an input along all sums."""
+    holder, labels = weight
+    data = input_slice(value[0])
+    if data is None or holder is not weight_below(holder):
+        return None
+    free = [label for label in value[1] if label in summed]
+    if free != [label for label in labels if label in summed] or not free:
+        return None
+    fixed = dict(zip(node.attrs["out"], index, strict=True))
+    pattern = tuple(None if label in summed else fixed[label] for label in labels)
+    positions = iter(None if label in summed else fixed[label] for label in value[1])
+    place = tuple(next(positions) if axis is None else axis for axis in data.place)
+    return Slice(data.name, place), pattern
+
+
+def _position(holder: Node, index: Index, context: MomentContext) -> Index | None:
+    """Return where an entry of a moved weight stands in the weight (None: a zero put there)."""
+    while holder.operands:
+        moves = context.source(holder, index)
+        if moves is None:
+            return None
+        holder, index = moves
+    return index
+
+
+def _width_order(holder: Node) -> list[int]:
+    """Return which axis of the weight each width axis of a moved weight is."""
+    from tpc.ops.transpose import TRANSPOSE
+
+    chain = [holder]
+    while chain[-1].operands:
+        chain.append(chain[-1].operands[0])
+    order = list(chain[-1].type.width_axes)
+    for before, after in itertools.pairwise(reversed(chain)):
+        if after.op is TRANSPOSE:
+            widths = list(before.type.width_axes)
+            moved = [axis for axis in after.attrs["order"] if axis in widths]
+            order = [order[widths.index(axis)] for axis in moved]
+    return order

@@ -1,0 +1,285 @@
+"""Kernel recursions as a small graph of interned expressions.
+
+An expression is a number that depends on a pair of inputs (x, x'), or on one input only. The
+*cross* ones are functions of the pair; the others belong to a single input and enter cross ones
+through :class:`At`, at x (side 0) or at x' (side 1). Equal expressions are the same object, so a
+recursion is a graph in which everything is computed once.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Hashable, Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import reduce
+from typing import TYPE_CHECKING, Any
+
+from tpc.exact import Constant
+
+if TYPE_CHECKING:
+    from tpc.ops.activations import Activation
+
+_counter = itertools.count()
+_interned: dict[Hashable, Expression] = {}
+ZERO = Constant.of(0)
+ONE = Constant.of(1)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Expression:
+    """Base: ``cross`` says whether it depends on the pair, ``id`` orders by creation."""
+
+    cross: bool
+    id: int = field(default_factory=lambda: next(_counter), init=False)
+
+    @property
+    def operands(self) -> tuple[Expression, ...]:
+        """The expressions that this one is computed from, each created before it."""
+        return ()
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Number(Expression):
+    """An exact constant."""
+
+    value: Constant
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Part of an input: ``place`` fixes some axes (0-based) and sums over the others (None)."""
+
+    name: str
+    place: tuple[int | None, ...]
+
+    def __str__(self) -> str:
+        if all(axis is None for axis in self.place):
+            return self.name
+        inside = ", ".join(":" if axis is None else str(axis + 1) for axis in self.place)
+        return f"{self.name}[{inside}]"
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Gram(Expression):
+    """``sum of left(x) * right(x')`` over the free axes of two slices of equal free axes."""
+
+    left: Slice
+    right: Slice
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class At(Expression):
+    """A single-input expression at x (``side`` 0) or x' (``side`` 1)."""
+
+    side: int
+    inner: Expression
+
+    @property
+    def operands(self) -> tuple[Expression, ...]:
+        """The expressions below."""
+        return (self.inner,)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Sum(Expression):
+    """``constant + sum of coefficient * term``."""
+
+    constant: Constant
+    terms: tuple[tuple[Expression, Constant], ...]
+
+    @property
+    def operands(self) -> tuple[Expression, ...]:
+        """The expressions below."""
+        return tuple(term for term, _ in self.terms)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Product(Expression):
+    """The product of two or more expressions."""
+
+    factors: tuple[Expression, ...]
+
+    @property
+    def operands(self) -> tuple[Expression, ...]:
+        """The expressions below."""
+        return self.factors
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Dual(Expression):
+    """``E[phi(u) psi(v)]``; (u, v) has variances ``left``, ``right`` and covariance ``k``."""
+
+    phi: Activation
+    psi: Activation
+    left: Expression
+    k: Expression
+    right: Expression
+
+    @property
+    def operands(self) -> tuple[Expression, ...]:
+        """The expressions below."""
+        return (self.left, self.k, self.right)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Average(Expression):
+    """``E[phi(u)]`` for a Gaussian u with variance ``q``."""
+
+    phi: Activation
+    q: Expression
+
+    @property
+    def operands(self) -> tuple[Expression, ...]:
+        """The expressions below."""
+        return (self.q,)
+
+
+def _intern(kind: type[Expression], cross: bool, *parts: Any) -> Any:
+    key = (kind, cross, *parts)
+    found = _interned.get(key)
+    if found is None:
+        found = _interned[key] = kind(cross, *parts)
+    return found
+
+
+def number(value: Constant | int) -> Expression:
+    """Return a constant."""
+    found: Expression = _intern(Number, False, Constant.of(value))
+    return found
+
+
+def is_zero(expression: Expression) -> bool:
+    """Whether an expression is the number zero."""
+    return isinstance(expression, Number) and expression.value.is_zero
+
+
+def gram(left: Slice, right: Slice, cross: bool) -> Expression:
+    """Return the inner product of two slices of inputs."""
+    found: Expression = _intern(Gram, cross, left, right)
+    return found
+
+
+def at(side: int, inner: Expression) -> Expression:
+    """Return a single-input expression at x or at x'; numbers are the same everywhere."""
+    if isinstance(inner, Number):
+        return inner
+    found: Expression = _intern(At, True, side, inner)
+    return found
+
+
+def _linear(e: Expression) -> tuple[Constant, tuple[tuple[Expression, Constant], ...]]:
+    if isinstance(e, Number):
+        return e.value, ()
+    if isinstance(e, Sum):
+        return e.constant, e.terms
+    return ZERO, ((e, ONE),)
+
+
+def _from_linear(constant: Constant, terms: dict[Expression, Constant]) -> Expression:
+    kept = tuple((e, c) for e, c in terms.items() if not c.is_zero)
+    if not kept:
+        return number(constant)
+    if constant.is_zero and len(kept) == 1 and kept[0][1].is_one:
+        return kept[0][0]
+    ordered = tuple(sorted(kept, key=lambda pair: pair[0].id))
+    found: Expression = _intern(Sum, any(e.cross for e, _ in ordered), constant, ordered)
+    return found
+
+
+def add(*expressions: Expression) -> Expression:
+    """Return the sum; like terms and constants are collected, sums of few terms are merged.
+
+    A sum of several terms stays one term of a longer sum: recursions keep their shape.
+    """
+    constant = ZERO
+    terms: dict[Expression, Constant] = {}
+    for e in expressions:
+        offset, addends = _linear(e)
+        if len(addends) > 1:
+            offset, addends = ZERO, ((e, ONE),)
+        constant = constant + offset
+        for term, weight in addends:
+            terms[term] = terms.get(term, ZERO) + weight
+    if constant.is_zero and len(terms) == 1:
+        ((only, weight),) = terms.items()
+        return scale(only, weight)
+    return _from_linear(constant, terms)
+
+
+def scale(e: Expression, factor: Constant) -> Expression:
+    """Return ``factor * e``."""
+    if factor.is_one:
+        return e
+    constant, terms = _linear(e)
+    return _from_linear(constant * factor, {term: weight * factor for term, weight in terms})
+
+
+def multiply(*expressions: Expression) -> Expression:
+    """Return the product, numbers taken out."""
+    factor = ONE
+    kept: list[Expression] = []
+    for e in expressions:
+        constant, terms = _linear(e)
+        if not terms:
+            factor = factor * constant
+        elif constant.is_zero and len(terms) == 1:
+            factor = factor * terms[0][1]
+            kept.append(terms[0][0])
+        else:
+            kept.append(e)
+    if factor.is_zero or not kept:
+        return number(factor)
+    if len(kept) == 1:
+        return scale(kept[0], factor)
+    ordered = tuple(sorted(kept, key=lambda e: e.id))
+    product: Expression = _intern(Product, any(e.cross for e in ordered), ordered)
+    return scale(product, factor)
+
+
+def dual(
+    phi: Activation, psi: Activation, left: Expression, k: Expression, right: Expression
+) -> Expression:
+    """Return ``E[phi(u) psi(v)]``; independent u and v factorise."""
+    if is_zero(k):
+        return multiply(average(phi, left), average(psi, right))
+    if phi.is_identity and psi.is_identity:
+        return k
+    if k is left and k is right and phi != psi:
+        if {phi.parity, psi.parity} == {"odd", "even"}:
+            return number(0)
+    elif {phi.parity, psi.parity} == {"odd", "even"}:
+        return number(0)
+    cross = left.cross or k.cross or right.cross
+    found: Expression = _intern(Dual, cross, phi, psi, left, k, right)
+    return found
+
+
+def average(phi: Activation, q: Expression) -> Expression:
+    """Return ``E[phi(u)]``; zero for odd phi."""
+    if phi.parity == "odd":
+        return number(0)
+    level = phi.constant_value
+    if level is not None:
+        return number(level)
+    found: Expression = _intern(Average, q.cross, phi, q)
+    return found
+
+
+def walk(roots: Iterable[Expression]) -> Iterator[Expression]:
+    """Yield everything below ``roots`` once, operands first, without recursion."""
+    seen: set[int] = set()
+    for root in roots:
+        stack = [(root, False)]
+        while stack:
+            e, done = stack.pop()
+            if done:
+                yield e
+            elif e.id not in seen:
+                seen.add(e.id)
+                stack.append((e, True))
+                stack.extend((operand, False) for operand in reversed(e.operands))
+
+
+def total(expressions: Iterable[Expression]) -> Expression:
+    """Return the sum of many."""
+    return reduce(add, expressions, number(0))

@@ -1,0 +1,76 @@
+"""What an entry of a value is in the limit: the answers that ops give.
+
+An *entry* is a node with one position along every axis. Finite axes have as many positions as their
+size; a width axis stands for n coordinates that are equal in law, so its position only tells blocks
+apart (an axis of ``3 * n`` has three). An entry of a vector is a random variable Z, of a scalar a
+number, which may be random too where the central limit theorem makes it so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tpc.exact import Coefficient
+
+if TYPE_CHECKING:
+    from tpc.ir.node import Node
+    from tpc.limit.expressions import Slice
+    from tpc.ops.activations import Activation
+
+Index = tuple[int, ...]
+Entry = tuple["Node", Index]
+
+
+@dataclass(frozen=True)
+class Polynomial:
+    """``sum of coefficient * product of entries``: no terms for zero, no entries for a constant."""
+
+    terms: tuple[tuple[Coefficient, tuple[Entry, ...]], ...]
+
+
+@dataclass(frozen=True)
+class Data:
+    """An entry of an input: a number that depends on the sample."""
+
+    name: str
+    place: Index
+
+
+@dataclass(frozen=True)
+class Gaussian:
+    """Entries of an initial weight, summed against values: Gaussian with mean zero.
+
+    ``sum_t W[t] a_t`` over ``terms``, pairs of a position in the weight and an entry (None for the
+    weight's entry itself), or over all of an input where ``data`` is given (``weight`` then fixes the
+    weight's positions outside of the contraction and has None inside). ``contracted`` are the
+    width axes of the weight that are summed over: ``W x`` and ``W^T y`` differ in it, and count as
+    independent (the derivation checks whether they may).
+    """
+
+    param: str
+    terms: tuple[tuple[Index, Entry | None], ...] = ()
+    contracted: tuple[int, ...] = ()
+    data: Slice | None = None
+    weight: tuple[int | None, ...] = ()
+
+
+@dataclass(frozen=True)
+class Function:
+    """A nonlinearity of an entry."""
+
+    activation: Activation
+    entry: Entry
+
+
+Form = Polynomial | Data | Gaussian | Function
+
+
+def same(entry: Entry) -> Polynomial:
+    """Return the form of a value that equals an entry."""
+    return Polynomial(((Coefficient.of(1), (entry,)),))
+
+
+def constant(coefficient: Coefficient) -> Polynomial:
+    """Return the form of a constant."""
+    return Polynomial(()) if coefficient.is_zero else Polynomial(((coefficient, ()),))
