@@ -110,17 +110,24 @@ def set_up(extra: str = "") -> str:
     return str(interpreter(environment))
 
 
-def run(*command: str) -> int:
-    """Run a command in the checkout and return its exit code."""
+def run(*command: str, **variables: str) -> int:
+    """Run a command in the checkout, with further environment variables; return its exit code."""
     try:
-        return subprocess.run(command, cwd=ROOT, check=False).returncode
+        environment = {**os.environ, **variables}
+        return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
     except KeyboardInterrupt:
         return 130
 
 
 def demo(arguments: list[str]) -> int:
-    """Run the main job on real images."""
-    return run(set_up(), str(Path("examples", "characters", "run.py")), *arguments)
+    """Run the main job on real images.
+
+    Its matrices are small: one thread for them is safe on machines that others use too, where
+    several threads of OpenBLAS may take ten times as long.
+    """
+    script = str(Path("examples", "characters", "run.py"))
+    threads = os.environ.get("OPENBLAS_NUM_THREADS", "1")
+    return run(set_up(), script, *arguments, OPENBLAS_NUM_THREADS=threads)
 
 
 def test(arguments: list[str]) -> int:

@@ -14,6 +14,11 @@ TESTS = Path(__file__).resolve().parent
 GOLDEN = TESTS / "golden"
 CACHE = TESTS.parent / ".pytest_cache" / "kernels"
 
+# Tests run in several processes: threads inside of each would only fight for the same cores. The
+# libraries read this when they are first imported, which is after this file is.
+for _threads in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_threads, "1")
+
 Golden = Callable[[str, str], None]
 
 
