@@ -147,7 +147,7 @@ def test_test_points_are_evaluated_in_groups(monkeypatch: pytest.MonkeyPatch) ->
     points = np.random.default_rng(0).normal(size=(7, 3))
     whole = simulate(PROGRAM, {"x": points}, width=4)
     assert ENTRIES_AT_ONCE > 1
-    monkeypatch.setattr("tpc.simulate.run.ENTRIES_AT_ONCE", 60)
+    monkeypatch.setattr("tpc.simulate.run.ENTRIES_AT_ONCE", 20)
     np.testing.assert_allclose(simulate(PROGRAM, {"x": points}, width=4).f, whole.f)
 
 

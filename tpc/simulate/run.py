@@ -123,8 +123,8 @@ class _Run:
         """Return how many points to evaluate at once: all where samples are not independent."""
         if any(_joint(self.module, node) for node in walk(watched)):
             return self.count
-        one = peak_entries(watched, EvalContext(self.width, 1))
-        return max(1, min(self.count, ENTRIES_AT_ONCE // max(one, 1)))
+        one, two = (peak_entries(watched, EvalContext(self.width, count)) for count in (1, 2))
+        return max(1, min(self.count, ENTRIES_AT_ONCE // max(two - one, 1)))
 
     def network(
         self, seed: int, progress: Callable[[int], None] | None, done: int
