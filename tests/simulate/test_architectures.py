@@ -218,14 +218,17 @@ def test_noise_is_fresh_at_each_step_and_reproducible() -> None:
     assert len(np.unique(one.loss)) == 6
 
 
-def test_dropout_draws_at_each_step() -> None:
+def test_dropout_draws_at_each_step_and_for_predictions() -> None:
     x, V = input_("x", dims(20)), param("V", dims(1, 20))
     f = matmul(V, fn("dropout", x, rate=Constant.of(HALF), site=0))
+    still = (OptimizerSpec("sgd", options(lr=0)),)
     specs = {"V": replace(spec("V", V, (0, 0, 0)), init="one")}
-    program = module({"f": f}, specs, loss=scale(total(f, (0,)), 0), optimizers=SGD)
-    program = replace(program, loss=total(average(matmul(V, V), ()), (0, 1)))
-    sim = simulate(program, {"x": np.ones((2, 20))}, width=1, steps=2)
-    assert sim.f.shape == (1, 3, 2, 1)
+    program = module({"f": f}, specs, loss=total(f, (0,)), optimizers=still)
+    data = {"x": np.ones((2, 20))}
+    sim = simulate(program, data, width=1, steps=3)
+    assert len(np.unique(sim.loss)) == 3
+    assert len(np.unique(sim.f)) > 3
+    np.testing.assert_array_equal(sim.f, simulate(program, data, width=1, steps=3).f)
 
 
 def test_the_empirical_tangent_kernel() -> None:
