@@ -33,6 +33,7 @@ def bind_user(
                 f"`{name}` is given twice",
                 argument.span,
                 (bound[name][1], "first given here"),
+                help="remove one of the two",
             )
         bound[name] = (evaluate(context, scope, argument.value), argument.span)
     missing = [name for name in names if name not in bound]
@@ -42,6 +43,7 @@ def bind_user(
             f"`{function.name}` lacks its argument `{missing[0]}`",
             call.span,
             (function.declaration.name.span, f"takes ({', '.join(names)})"),
+            help=_call_help(function, names),
         )
     return {name: bound[name] for name in names}
 
@@ -78,8 +80,13 @@ def _user_name(
             f"`{function.name}` takes {_count(len(names))}",
             argument.span,
             label,
+            help=_call_help(function, names),
         )
     return names[position]
+
+
+def _call_help(function: UserFunction, names: list[str]) -> str:
+    return f"it is called as `{function.name}({', '.join(names)})`"
 
 
 def _count(number: int) -> str:
@@ -205,7 +212,10 @@ class _Binder:
             )
         if wanted.name in self.bound:
             raise self.context.reporter.failure(
-                "E0205", f"`{name.name}` is given twice", argument.span
+                "E0205",
+                f"`{name.name}` is given twice",
+                argument.span,
+                help="remove one of the two",
             )
         self.waiting = [each for each in self.waiting if each is not wanted]
         self._bind(wanted, argument.value)

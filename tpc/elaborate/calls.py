@@ -90,7 +90,7 @@ def expand(
     """
     from tpc.elaborate.statements import run_body
 
-    local = Scope(f"`{function.name}`")
+    local = Scope(f"`{function.name}`", body=function.declaration.body)
     for name, (value, place) in arguments.items():
         local.assign(name, value, place, "argument")
     context.calls.append((function.name, span))

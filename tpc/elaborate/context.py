@@ -7,18 +7,19 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from tpc.diagnostics import Source, Span
-from tpc.elaborate.report import Reporter
+from tpc.elaborate.report import Failed, Reporter
 from tpc.elaborate.values import Definition, Value
 from tpc.exact import Affine, Constant
 from tpc.ir.module import InputSpec, ParamSpec
 from tpc.ir.node import Node
+from tpc.syntax import tree
 
 Override = str | int | float | Fraction
 
 LARGEST_SIZE = 10**9
 MOST_MEMBERS = 10_000
 LONGEST_LOOP = 100_000
-MOST_EVALUATIONS = 1_000_000
+MOST_EVALUATIONS = 500_000
 DEEPEST = 150
 
 
@@ -48,6 +49,8 @@ class Context:
     def count(self, span: Span) -> None:
         """Count one evaluation; a program that expands without end stops here."""
         self.evaluations += 1
+        if self.evaluations > MOST_EVALUATIONS + 1:
+            raise Failed  # it has been said
         if self.evaluations > MOST_EVALUATIONS:
             raise self.reporter.failure(
                 "E0703",
@@ -73,6 +76,7 @@ class Scope:
 
     where: str
     names: dict[str, Definition] = field(default_factory=dict)
+    body: tuple[tree.Statement, ...] = ()
     training: bool = False
 
     def assign(self, name: str, value: Value, span: Span, kind: str = "variable") -> None:

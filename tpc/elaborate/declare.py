@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 from tpc.diagnostics import Span, did_you_mean
 from tpc.elaborate import numbers
-from tpc.elaborate.calls import with_parameters
+from tpc.elaborate.acts import act_value
 from tpc.elaborate.context import LARGEST_SIZE, Context, Scope
 from tpc.elaborate.expressions import evaluate
-from tpc.elaborate.formula import written
-from tpc.elaborate.lookup import builtins
 from tpc.elaborate.overrides import expression_of
 from tpc.elaborate.report import Failed
 from tpc.elaborate.values import (
+    PENDING,
     POISON,
-    ActivationKind,
     Definition,
+    Pending,
     UserFunction,
     Value,
     describe,
@@ -24,7 +24,6 @@ from tpc.elaborate.values import (
 from tpc.exact import Affine, Coefficient, Constant
 from tpc.ir.module import InputSpec
 from tpc.ir.types import Dim, TensorType, finite, wide
-from tpc.ops.activations import Activation
 from tpc.ops.input import input_
 from tpc.syntax import tree
 
@@ -61,7 +60,7 @@ def collect(context: Context, program: tree.Program) -> None:
         for name, kind, span in names_of(statement):
             first = context.globals.get(name)
             if first is None:
-                context.globals[name] = Definition(name, kind, POISON, span)
+                context.globals[name] = Definition(name, kind, PENDING, span)
             elif kind == "width" and first.kind == "width":
                 pass  # two widths are reported as such
             else:
@@ -105,6 +104,13 @@ def declare(context: Context, program: tree.Program) -> None:
     _parametrizations(
         context, [x for x in statements if isinstance(x, tree.ParametrizationDeclaration)]
     )
+
+
+def poison_the_rest(context: Context) -> None:
+    """What has no value after all declarations had a mistake in its own."""
+    for definition in context.globals.values():
+        if isinstance(definition.value, Pending):
+            definition.value = POISON
 
 
 def define(context: Context, name: tree.Identifier, value: Value) -> None:
@@ -173,21 +179,23 @@ def _number(context: Context, binding: tree.Binding, is_size: bool) -> None:
     expression: tree.Expression | None = binding.value
     if name in context.overrides:
         expression = expression_of(context, name, context.overrides[name])
-    if expression is None:
-        return
-    try:
-        value = evaluate(context, _TOP, expression)
-        if is_size:
-            size = _size(context, value, expression.span)
-            context.sizes[name] = size
-            value = Coefficient.of(Constant.of(size))
-        else:
-            context.reals[name] = numbers.constant(
-                value, expression.span, f"the constant `{name}`", context.reporter
-            )
-    except Failed:
-        return
+    value: Value = POISON
+    with suppress(Failed):
+        if expression is not None:
+            value = _number_value(context, name, expression, is_size)
     define(context, binding.name, value)
+
+
+def _number_value(
+    context: Context, name: str, expression: tree.Expression, is_size: bool
+) -> Coefficient:
+    value = evaluate(context, _TOP, expression)
+    if is_size:
+        context.sizes[name] = _size(context, value, expression.span)
+        return Coefficient.of(Constant.of(context.sizes[name]))
+    what = f"the constant `{name}`"
+    context.reals[name] = numbers.constant(value, expression.span, what, context.reporter)
+    return Coefficient.of(context.reals[name])
 
 
 def _size(context: Context, value: Value, span: Span) -> int:
@@ -214,59 +222,10 @@ def _too_large(context: Context, size: int, span: Span) -> None:
 
 
 def _act(context: Context, statement: tree.ActDeclaration) -> None:
-    name = statement.name.name
-    try:
-        if name in context.overrides:
-            expression = expression_of(context, name, context.overrides[name])
-            if expression is None:
-                return
-            value = _named_activation(context, expression)
-        elif statement.arguments:
-            value = _formula(context, statement)
-        else:
-            value = _named_activation(context, statement.body)
-    except Failed:
-        return
+    value: Value = POISON
+    with suppress(Failed):
+        value = act_value(context, statement)
     define(context, statement.name, value)
-
-
-def _formula(context: Context, statement: tree.ActDeclaration) -> Activation:
-    if len(statement.arguments) != 1:
-        raise context.reporter.failure(
-            "E0213",
-            "an activation is a function of one variable",
-            statement.arguments[1].span,
-            help="parameters of a formula are written as numbers or `real` constants",
-        )
-    value = written(context, statement)
-    obstacle = value.obstacle()
-    if obstacle is not None:
-        explosive = value.growth.kind == "explosive"
-        raise context.reporter.failure(
-            "E0501" if explosive else "E0502",
-            f"`{statement.name.name}` has no infinite-width limit: {obstacle}",
-            statement.body.span,
-            help="bound it where it grows: `min(...)`, or a nonlinearity around it"
-            if explosive
-            else "keep arguments of `log` and roots positive: `log(1 + z^2)`",
-        )
-    return value
-
-
-def _named_activation(context: Context, expression: tree.Expression) -> Activation:
-    value = evaluate(context, _TOP, expression)
-    if isinstance(value, ActivationKind):
-        return with_parameters(context, value, [], expression.span)
-    if isinstance(value, Activation) and value.alone:
-        return value
-    known = [each for each, found in builtins().items() if isinstance(found, Activation)]
-    given = expression.name if isinstance(expression, tree.Name) else ""
-    raise context.reporter.failure(
-        "E0213",
-        f"an activation is needed here, this is {describe(value)}",
-        expression.span,
-        help=did_you_mean(given, known) or "name one: `act phi = relu`, or `act phi(z) = z^2 / 2`",
-    )
 
 
 def axis(context: Context, expression: tree.Expression) -> Dim:
@@ -348,6 +307,7 @@ def _function(context: Context, statement: tree.FunctionDeclaration) -> None:
                 f"the argument `{argument.name}` is there twice",
                 argument.span,
                 (seen[argument.name], "first here"),
+                help="give one of them another name",
             )
         seen[argument.name] = argument.span
     define(context, statement.name, UserFunction(statement))
@@ -361,6 +321,7 @@ def _parametrizations(context: Context, found: list[tree.ParametrizationDeclarat
                 "a program has one parametrization",
                 statement.span,
                 (found[0].span, "declared here"),
+                help="remove one of the two",
             )
         elif statement.choice.name not in PARAMETRIZATIONS:
             _unknown_parametrization(context, statement.choice.name, statement.choice.span)

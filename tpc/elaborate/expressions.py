@@ -9,11 +9,19 @@ from tpc.elaborate import numbers
 from tpc.elaborate.context import DEEPEST, Context, Scope
 from tpc.elaborate.lookup import lookup
 from tpc.elaborate.report import Failed
-from tpc.elaborate.values import Family, Poison, Value, describe
+from tpc.elaborate.values import (
+    ActivationKind,
+    Family,
+    Poison,
+    UserFunction,
+    Value,
+    describe,
+)
 from tpc.exact import Affine, Coefficient, Constant
 from tpc.ir.node import Node
+from tpc.ops.activations import Activation
 from tpc.ops.add import add
-from tpc.ops.base import OpTypeError
+from tpc.ops.base import Function, OpTypeError
 from tpc.ops.contract import matmul
 from tpc.ops.fill import fill
 from tpc.ops.multiply import multiply
@@ -104,9 +112,18 @@ def tensor(context: Context, value: Value, span: Span) -> Node:
         node = fill(value)
         context.place(node, span)
         return node
+    if isinstance(value, Affine):
+        raise context.reporter.failure(
+            "E0704",
+            "an exponent is no value",
+            span,
+            help="it may stand in `abc(...)` and in powers of the width: `n^a * z`",
+        )
     help = None
     if isinstance(value, Family):
         help = f"a family is indexed where it is used: `{value.name}[1]`"
+    elif isinstance(value, (UserFunction, Function, Activation, ActivationKind)):
+        help = f"apply it: `{value.name}(x)`"
     raise context.reporter.failure(
         "E0310", f"a tensor is needed here, this is {describe(value)}", span, help=help
     )
@@ -140,7 +157,11 @@ def _binary(
         code = "E0301" if link.operator == "@" else "E0302"
         labels = [(each, describe(value)) for value, each in (left, right)]
         raise context.reporter.failure(
-            code, _headline(link.operator, x, y, error), link.span, *labels, help=error.help
+            code,
+            _headline(link.operator, x, y, error),
+            link.span,
+            *labels,
+            help=error.help or "index, reduce or repeat one side until both end in the same axes",
         ) from error
 
 

@@ -9,7 +9,7 @@ from tpc.elaborate.calls import with_parameters
 from tpc.elaborate.context import Context
 from tpc.elaborate.lookup import builtins
 from tpc.elaborate.report import Failed
-from tpc.elaborate.values import ActivationKind, Poison, Special, Value, describe
+from tpc.elaborate.values import ActivationKind, Pending, Poison, Special, Value, describe
 from tpc.exact import Coefficient, Constant
 from tpc.ops.activations import Activation, ActivationError
 from tpc.ops.activations import formula as fm
@@ -88,6 +88,20 @@ class _Reader:
         definition = self.context.globals.get(name.name)
         if definition is not None:
             definition.used = True
+            if definition.kind not in ("size", "constant", "activation"):
+                raise self._failure(
+                    "E0211",
+                    f"the {definition.kind} `{name.name}` may not stand in a formula",
+                    name.span,
+                    help="a formula is made of its variable, numbers, sizes and `real` constants",
+                )
+            if isinstance(definition.value, Pending):
+                raise self._failure(
+                    "E0204",
+                    f"`{name.name}` has no value here",
+                    name.span,
+                    help="declare the activations that a formula uses above it",
+                )
             if isinstance(definition.value, Poison):
                 raise Failed
             return definition.value

@@ -5,10 +5,10 @@ So a program hears about all of its misspelt names at once, in functions that ar
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from tpc.elaborate.context import Context
-from tpc.elaborate.lookup import builtins, unknown
+from tpc.elaborate.lookup import assignments, builtins, unknown
 from tpc.ops.base import Function
 from tpc.syntax import tree
 from tpc.syntax.tree import Node, Statement
@@ -19,22 +19,12 @@ def check(context: Context, program: tree.Program) -> None:
     for statement in program.body:
         match statement:
             case tree.FunctionDeclaration(arguments=arguments, body=body):
-                local = {each.name for each in arguments} | set(_assigned(body))
+                local = {each.name for each in arguments} | {
+                    each.name for each in assignments(body)
+                }
                 _check_block(context, body, local)
             case tree.TrainDeclaration(body=body):
-                _check_block(context, body, set(_assigned(body)))
-
-
-def _assigned(body: Sequence[Statement]) -> Iterator[str]:
-    """Every name that a block assigns somewhere."""
-    pending = list(body)
-    while pending:
-        statement = pending.pop()
-        if isinstance(statement, tree.Assignment):
-            yield statement.name.name
-        elif isinstance(statement, tree.Loop):
-            yield statement.variable.name
-            pending.extend(statement.body)
+                _check_block(context, body, {each.name for each in assignments(body)})
 
 
 def _check_block(context: Context, body: Sequence[Statement], local: set[str]) -> None:

@@ -173,7 +173,7 @@ def _member(context: Context, scope: Scope, member: tree.Member) -> list[str]:
             "E0610",
             f"there is no param `{name}`",
             member.name.span,
-            help=did_you_mean(name, params),
+            help=did_you_mean(name, params) or "name params that the program declares",
         )
     if not isinstance(definition.value, Family):
         if member.places:
@@ -232,6 +232,7 @@ def _check_split(context: Context, lines: list[OptimizerSpec]) -> None:
                     f"two optimizers move `{name}`",
                     line.span,
                     (before, "this one does already"),
+                    help=f"name `{name}` on one line only",
                 )
             owner[name] = line
     left = [x for x, spec in context.params.items() if x not in owner and not spec.frozen]

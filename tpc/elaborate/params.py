@@ -13,7 +13,7 @@ from tpc.elaborate.declare import axes, define
 from tpc.elaborate.expressions import evaluate
 from tpc.elaborate.indexing import positions
 from tpc.elaborate.report import Failed
-from tpc.elaborate.values import POISON, Family, Value, describe
+from tpc.elaborate.values import Family, Poison, Value, describe
 from tpc.exact import Affine, Coefficient, Constant
 from tpc.ir.module import ParamSpec
 from tpc.ir.node import Node
@@ -81,6 +81,7 @@ def _members(context: Context, family: tree.Family) -> list[tuple[int, ...]]:
             "E0703",
             f"a family of {count:,} params; at most {MOST_MEMBERS:,} are possible",
             family.span,
+            help="make its ranges shorter",
         )
     return list(product(*ranges))
 
@@ -120,6 +121,7 @@ def _modified(
                 f"`{modifier.keyword}` is there twice",
                 modifier.span,
                 (before, "first here"),
+                help="remove one of the two",
             )
             continue
         said.seen[modifier.keyword] = modifier.span
@@ -348,7 +350,7 @@ def remark(context: Context, program: tree.Program) -> None:
             continue
         for family in statement.families:
             definition = context.globals[family.name.name]
-            if definition.value is POISON or definition.span != family.name.span:
+            if isinstance(definition.value, Poison) or definition.span != family.name.span:
                 continue
             if not definition.used:
                 _unused(context, definition.name, definition.span)

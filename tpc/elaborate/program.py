@@ -9,7 +9,7 @@ from tpc.diagnostics import Span, TpcError
 from tpc.elaborate import names
 from tpc.elaborate.calls import expand
 from tpc.elaborate.context import Context, Override
-from tpc.elaborate.declare import collect, declare
+from tpc.elaborate.declare import collect, declare, poison_the_rest
 from tpc.elaborate.expressions import tensor
 from tpc.elaborate.overrides import check_names
 from tpc.elaborate.params import declare_params, remark
@@ -47,6 +47,8 @@ def elaborate(program: tree.Program, overrides: Mapping[str, Override] = _NOTHIN
         remark(context, program)
     if context.reporter.has_errors:
         raise TpcError(context.reporter.all)
+    if not found:
+        raise AssertionError("elaboration failed without a diagnostic")
     return _module(context, loss, lines, found)
 
 
@@ -60,6 +62,7 @@ def _run(
     check_names(context)
     declare(context, program)
     declare_params(context, program)
+    poison_the_rest(context)
     names.check(context, program)
     block = the_block(context, program)
     loss, lines = train(context, block) if block is not None else (None, ())

@@ -38,7 +38,7 @@ def train(
     context: Context, block: tree.TrainDeclaration
 ) -> tuple[Node | None, tuple[OptimizerSpec, ...]]:
     """Run the block: the loss, None where a mistake kept it from a value, and the optimizers."""
-    scope = Scope("`train:`", training=True)
+    scope = Scope("`train:`", body=block.body, training=True)
     run(context, scope, block.body)
     loss = _loss(context, scope, block)
     lines = optimizer_lines(context, scope, block)

@@ -50,6 +50,11 @@ class Special:
 
 
 @dataclass(frozen=True)
+class Pending:
+    """What a declared name stands for before its declaration has been read."""
+
+
+@dataclass(frozen=True)
 class Poison:
     """What a definition with an error leaves behind: using it says nothing more."""
 
@@ -65,9 +70,11 @@ Value = (
     | Function
     | Special
     | Poison
+    | Pending
 )
 
 POISON = Poison()
+PENDING = Pending()
 
 
 @dataclass

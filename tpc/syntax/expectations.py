@@ -103,8 +103,9 @@ SENTENCES: Mapping[str, Expected] = {
     ),
     "optimizer sgd(lr = 1) for W 3": Expected("`,` or the end of the line"),
     # expressions
-    "x = a + \n": Expected("an operand after `+` or `-`"),
-    "x = a * \n": Expected("an operand after `*`, `/` or `@`"),
+    **{f"x = a {each} \n": Expected(f"an operand after `{each}`") for each in "+-*/@"},
+    **{f"x = a {each} b {each} \n": Expected(f"an operand after `{each}`") for each in "+-*/@"},
+    "x = + \n": Expected("an operand after the sign"),
     "x = a ^ \n": Expected("an exponent after `^`"),
     "x = a < \n": Expected("something to compare with"),
     "x = a.(": Expected("`T`", "a transpose is written `W.T`; a decimal number `1.0`"),
@@ -139,7 +140,7 @@ _WORDS = {
     "IN": "`in`",
 }
 _EXPRESSION = {"NAME", "NUMBER", "STRING", "LPAR", "PLUS", "MINUS"}
-OPERATORS = {"PLUS", "MINUS", "STAR", "SLASH", "AT", "CARET"}
+OPERATORS = {"STAR", "SLASH", "AT", "CARET"}  # signs may also begin an operand
 _ENDS = ("COMMA", "RPAR", "RSQB", "RANGE", "COLON", "IN", "FOR", "EQUAL", "NEWLINE")
 
 

@@ -48,7 +48,13 @@ _OPERATORS = {
 
 def foreign(tokens: list[Token], at: int) -> Diagnostic | None:
     """A diagnostic that knows what was meant at ``tokens[at]``, or None."""
-    return _later(tokens) or _statement(tokens, at) or _operator(tokens, at) or _colon(tokens, at)
+    return (
+        _later(tokens)
+        or _statement(tokens, at)
+        or _operator(tokens, at)
+        or _colon(tokens, at)
+        or _axes(tokens, at)
+    )
 
 
 def _later(tokens: list[Token]) -> Diagnostic | None:
@@ -99,4 +105,17 @@ def _colon(tokens: list[Token], at: int) -> Diagnostic | None:
         "`:` makes no slice in this language",
         span_of_token(tokens[at]),
         help="a range includes both ends and counts from 1: `x[1..3]`",
+    )
+
+
+def _axes(tokens: list[Token], at: int) -> Diagnostic | None:
+    """``param W [n, n]`` lacks its colon; without it the brackets would be a family's range."""
+    kinds = [each.type for each in tokens[:at]]
+    if kinds[:1] != ["PARAM"] or "COLON" in kinds or "LSQB" not in kinds or "RANGE" in kinds:
+        return None
+    return Diagnostic(
+        "E0101",
+        "expected `:` before the axes",
+        span_of_token(tokens[kinds.index("LSQB")]),
+        help="a param is declared as `param W : [n, n]`, a family as `param W[1..L] : [n, n]`",
     )

@@ -183,8 +183,8 @@ class _Joiner:
     def _report(
         self, code: str, headline: str, at: Token, *labels: Label, help: str | None = None
     ) -> None:
-        if self.line.faulty and code == "E0104":
-            return  # one report of stray brackets per statement
+        if self.line.faulty:
+            return  # one report per statement
         self.line.faulty = True
         self.found.append(Diagnostic(code, headline, span_of_token(at), labels, help))
 

@@ -32,8 +32,12 @@ _IN_TRAINING = (tree.Assignment, tree.Loop, tree.OptimizerDeclaration)
 
 def misplaced(program: tree.Program) -> Iterator[Diagnostic]:
     """Every statement that stands where it may not, and every nesting that is too deep."""
+    headless = False
     for statement in program.body:
-        yield from _top_level(statement)
+        belongs = isinstance(statement, (*_IN_FUNCTION, *_IN_TRAINING))
+        if not (headless and belongs):  # its header was blamed for having no block
+            yield from _top_level(statement)
+        headless = (headless and belongs) or _lacks_block(statement)
 
 
 def _top_level(statement: Statement) -> Iterator[Diagnostic]:
@@ -50,6 +54,11 @@ def _top_level(statement: Statement) -> Iterator[Diagnostic]:
             pass
         case _:
             yield from _deep(statement)
+
+
+def _lacks_block(statement: Statement) -> bool:
+    body = getattr(statement, "body", ())
+    return isinstance(body, tuple) and bool(body) and isinstance(body[0], tree.Broken)
 
 
 def _outside(statement: Statement) -> Diagnostic:
