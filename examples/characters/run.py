@@ -146,7 +146,7 @@ def main() -> None:
     program = tpc.compile(HERE / "characters.tp")
     print(f"{len(data.x):,} training images, {len(data.test_x)} test images\n")
     print(program.classify().text(), end="\n\n")
-    widths, steps = ((32,), 20) if options.quick else ((64, 512), 200)
+    widths, steps = ((32,), 20) if options.quick else ((32, 256), 150)
     job(program, data, widths, steps, options.output / "characters.png")
 
 
