@@ -186,10 +186,9 @@ class _Reader:
         return None
 
     def _moving_feature(self) -> Node | None:
-        for node, change in moving_features(self.run):
-            if self._plain(change) <= 0:
-                return node
-        return None
+        """Return a feature that moves by order one, one that the program names if there is any."""
+        moving = [n for n, change in moving_features(self.run) if self._plain(change) <= 0]
+        return next((node for node in moving if self.names.has(node)), next(iter(moving), None))
 
     def _r(self) -> Exponent:
         return min((self._change(node) for node in self.plan.features), default=math.inf)

@@ -13,6 +13,7 @@ from tpc.scaling.polyhedron import Polyhedron, solve
 from tpc.scaling.state import Value
 from tpc.scaling.terms import Terms
 from tpc.scaling.tropical import Number, Tropical
+from tpc.scaling.widen import widen
 
 
 class Split(Exception):  # noqa: N818 - control flow: the analysis goes on in parts of the region
@@ -77,8 +78,8 @@ class Domain:
         return Tropical.constant(0) if number is not None and number < 0 else exponent
 
     def simplify(self, value: Value) -> Value:
-        """Drop what is never the largest part of a value."""
-        return value
+        """Drop what is never the largest part of a value, and bound its number of terms."""
+        return widen(value)
 
     def covers(self, old: Value, new: Value) -> bool:
         """Return whether adding `new` to `old` changes nothing."""
@@ -186,7 +187,7 @@ class SymbolicDomain(Domain):
     def simplify(self, value: Value) -> Value:
         """Prune every exponent on the region, and drop what other characters cover there."""
         if isinstance(value, Outer):
-            return value.map(self._prune)
+            return widen(value.map(self._prune))
         pruned = value.map(self._prune)
         if len(pruned) < 2:
             return pruned
@@ -196,7 +197,7 @@ class SymbolicDomain(Domain):
             rest = [other for other in kept if other is not item]
             if any(contains(v, u) and self.at_least(e, f) for v, f in rest):
                 kept = rest
-        return pruned if len(kept) == len(pruned) else Terms(kept)
+        return widen(pruned if len(kept) == len(pruned) else Terms(kept))
 
     def _prune(self, exponent: Tropical) -> Tropical:
         return exponent.prune(self.region)

@@ -68,6 +68,10 @@ class Names:
     def _tight(name: str) -> str:
         return name if " " not in name else f"({name})"
 
+    def has(self, node: Node) -> bool:
+        """Return whether the program names a value."""
+        return node in self._named
+
     def node(self, name: str) -> Node:
         """Return the value of a name; KeyError where there is none."""
         for node, known in self._named.items():
@@ -77,7 +81,7 @@ class Names:
 
     def _inside(self, node: Node) -> str:
         named = self._named.get(node) or self.weight(node)
-        return named or ("input" if node.op.name == "input" else "...")
+        return named or (str(node.attrs["name"]) if node.op.name == "input" else "...")
 
     def _excerpt(self, node: Node) -> str:
         span = self._spans.get(node)

@@ -324,7 +324,7 @@ _MIRRORED = {"=": "=", ">=": "<=", ">": "<"}
 
 
 def relation(form: Affine, sign: str) -> str:
-    """Return `form sign 0` as text, e.g. `a + b >= 1/2`: constant on the right, no leading minus."""
+    """Return `form sign 0` as text, constant on the right, no leading minus: `a + b >= 1/2`."""
     if form.is_constant:
         return f"{form} {sign} 0"
     if form.terms[0][1] < 0:
