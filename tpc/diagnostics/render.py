@@ -13,6 +13,8 @@ FORMATS = ("full", "concise", "json", "github")
 
 def render(diagnostics: Iterable[Diagnostic], form: str = "full", colour: bool = False) -> str:
     """Render diagnostics in one of :data:`FORMATS`; every line is ended."""
+    if form not in FORMATS:
+        raise ValueError(f"unknown form {form!r}: one of {', '.join(FORMATS)}")
     found = list(diagnostics)
     if form == "json":
         return render_json(found) + "\n"
@@ -22,7 +24,5 @@ def render(diagnostics: Iterable[Diagnostic], form: str = "full", colour: bool =
         return "".join(render_concise(each) + "\n" for each in found)
     if form == "github":
         return "".join(render_github(each) + "\n" for each in found)
-    if form == "full":
-        paint = ansi if colour else plain
-        return "\n\n".join(render_full(each, paint) for each in found) + "\n"
-    raise ValueError(f"unknown form {form!r}: one of {', '.join(FORMATS)}")
+    paint = ansi if colour else plain
+    return "\n\n".join(render_full(each, paint) for each in found) + "\n"

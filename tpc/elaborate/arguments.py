@@ -71,7 +71,7 @@ def _user_name(
                 f"`{function.name}` has no argument `{name}`",
                 argument.name.span,
                 label,
-                help=did_you_mean(name, names),
+                help=did_you_mean(name, names) or _call_help(function, names),
             )
         return name
     if position >= len(names):
@@ -293,7 +293,8 @@ class _Binder:
             "E0206",
             f"`{wanted.name}` is one of {choices}",
             expression.span,
-            help=did_you_mean(given, wanted.choices),
+            help=did_you_mean(given, wanted.choices)
+            or f"it is called as `{self.function.signature}`",
         )
 
 

@@ -218,7 +218,7 @@ def with_parameters(
             "E0213",
             str(error),
             span,
-            help="`tpc explain E0213` shows the activations that take some",
+            help=None,
         ) from error
 
 
@@ -257,8 +257,9 @@ def _builtin(context: Context, scope: Scope, function: Function, expression: tre
         if error.operand is not None and error.operand < len(places):
             value, span = places[error.operand]
             labels = [(span, describe(value))]
+        help = error.help or f"it is called as `{function.signature}`"
         raise context.reporter.failure(
-            "E0303", error.message, expression.span, *labels, help=error.help
+            "E0303", error.message, expression.span, *labels, help=help
         ) from error
     assert isinstance(node, Node)
     return node

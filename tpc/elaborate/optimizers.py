@@ -177,14 +177,19 @@ def _member(context: Context, scope: Scope, member: tree.Member) -> list[str]:
         )
     if not isinstance(definition.value, Family):
         if member.places:
-            raise context.reporter.failure("E0610", f"`{name}` is no family", member.span)
+            raise context.reporter.failure(
+                "E0610", f"`{name}` is no family", member.span, help="remove the index"
+            )
         return [name] if name in context.params else []
     if not member.places:
         return [member_name(name, each) for each in definition.value.members]
     wanted = key(context, scope, member.places)
     if wanted not in definition.value.members:
         raise context.reporter.failure(
-            "E0610", f"there is no param `{member_name(name, wanted)}`", member.span
+            "E0610",
+            f"there is no param `{member_name(name, wanted)}`",
+            member.span,
+            help=f"`for {name}` names the whole family",
         )
     return [member_name(name, wanted)]
 

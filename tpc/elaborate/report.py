@@ -6,6 +6,15 @@ from tpc.diagnostics import Diagnostic, Label, Severity, Span
 
 MOST_ERRORS = 50
 
+#: What mends mistakes of a kind, where the place itself has nothing better to say.
+_USUAL_HELP = {
+    "E0702": "constants are real numbers of at most a few thousand digits",
+    "E0213": "parameters are numbers: `leaky_relu(0.2)`, `hermite(3)`, `rbf(1)`",
+    "E0503": "check the constant parts of the formula",
+    "E0705": "numbers are made of literals, sizes, `real` constants and loop variables",
+    "E0303": "`tpc explain E0303`, or the language reference, says what each function takes",
+}
+
 
 class Failed(Exception):  # noqa: N818 - control flow: the mistake has been reported already
     """What was being elaborated has no value; a diagnostic says why."""
@@ -30,6 +39,7 @@ class Reporter:
         key = (code, span)
         if key not in self._found and len(self._found) < MOST_ERRORS:
             made = tuple(Label(*label) for label in labels)
+            help = help or _USUAL_HELP.get(code)
             self._found[key] = Diagnostic(code, headline, span, made, help, severity)
 
     def failure(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from textwrap import indent
+from textwrap import fill, indent
+
+_LINE = 88
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +25,7 @@ class Code:
 
     def text(self) -> str:
         """The explanation as printed."""
-        parts = [f"{self.code}: {self.title}", self.explanation.strip()]
+        parts = [f"{self.code}: {self.title}", fill(self.explanation.strip(), _LINE)]
         if self.bad:
             parts += ["This is refused:", indent(self.bad.strip("\n"), "    ")]
         if self.repaired:
