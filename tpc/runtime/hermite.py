@@ -116,3 +116,55 @@ def series_sum(left: Array, right: Array, rho: Array) -> Array:
     for k in range(left.shape[-1] - 1, -1, -1):
         total = total * rho + left[..., k] * right[..., k]
     return total
+
+
+def adaptive_series(
+    phi: Callable[[Array], Any],
+    variances: Array,
+    kinks: Sequence[float],
+    exponential: bool,
+    tolerance: float,
+) -> tuple[Array, Array, Array]:
+    """Return coefficients (N, K), second moments (N,) and roots of relative tails (N,).
+
+    K doubles until the tails leave at most ``tolerance`` at full correlation, or ``MAX_TERMS``.
+    The tail includes what quadrature and rounding leave uncertain.
+    """
+    variances = np.asarray(variances, dtype=np.float64)
+    distinct, place = np.unique(variances, return_inverse=True)
+    count = 32
+    while True:
+        terms, moments, errors = hermite_series(phi, distinct, count, kinks, exponential)
+        size = np.sqrt(moments) + 1e-300
+        left_over = 1.0 - ((terms / size[:, None]) ** 2).sum(axis=1)
+        tails = np.sqrt(np.maximum(left_over, 0.0) + np.maximum(errors, 4e-15))
+        if count >= MAX_TERMS or tails.max() ** 2 <= tolerance:
+            return terms[place], moments[place], tails[place]
+        count *= 2
+
+
+def correlation(k: Any, q1: Any, q2: Any) -> Any:
+    """Return ``k / sqrt(q1 q2)`` between -1 and 1, zero where a variance is zero."""
+    scale = np.sqrt(q1 * q2)
+    rho = k / np.maximum(scale, 1e-300)
+    return np.minimum(np.maximum(rho, -1.0), 1.0)
+
+
+def pair_series(
+    a: Array, b: Array, tail1: float, tail2: float, rho: float, tolerance: float
+) -> float:
+    """Return ``sum_k a_k b_k rho^k`` for one pair, NaN where its tail exceeds the tolerance."""
+    count = min(a.size, b.size)
+    tail = tail1 * tail2
+    if tail > tolerance and tail * abs(rho) ** count > tolerance:
+        return np.nan
+    total = 0.0
+    for k in range(count - 1, -1, -1):
+        total = total * rho + a[k] * b[k]
+    return total
+
+
+def paired_sum(left: Array, right: Array, rho: Any) -> Array:
+    """Return ``sum_k left[:, k] right[:, k] rho^k`` for series of any two lengths."""
+    count = min(left.shape[1], right.shape[1])
+    return series_sum(left[:, :count], right[:, :count], np.asarray(rho))

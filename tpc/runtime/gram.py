@@ -1,0 +1,41 @@
+"""Inputs and their inner products. Needs NumPy only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+Place = tuple[int | None, ...]
+
+
+def input_slice(data: Mapping[str, Any], name: str, place: Place) -> Array:
+    """Return part of an input as a matrix (N, M): axes fixed by ``place``, the others flattened."""
+    chosen = tuple(slice(None) if axis is None else axis for axis in place)
+    part = np.asarray(data[name], dtype=np.float64)[(slice(None), *chosen)]
+    return np.ascontiguousarray(part.reshape(len(part), -1))
+
+
+def own_gram(
+    data: Mapping[str, Any], name1: str, place1: Place, name2: str, place2: Place
+) -> Array:
+    """Return the inner products (N,) of two slices of the same samples."""
+    left = input_slice(data, name1, place1)
+    right = left if (name1, place1) == (name2, place2) else input_slice(data, name2, place2)
+    return np.asarray(np.einsum("nm,nm->n", left, right))
+
+
+def pair_gram(
+    data1: Mapping[str, Any],
+    data2: Mapping[str, Any],
+    name1: str,
+    place1: Place,
+    name2: str,
+    place2: Place,
+) -> Array:
+    """Return the inner products (N1, N2) of slices of two sets of samples."""
+    left, right = input_slice(data1, name1, place1), input_slice(data2, name2, place2)
+    return np.ascontiguousarray(left @ right.T)
