@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from tpc.diagnostics import Diagnostic, TpcError
@@ -61,7 +62,7 @@ class Cell:
     feature: Tropical
     r: Tropical
 
-    @property
+    @cached_property
     def faces(self) -> tuple[Face, ...]:
         """The classes within the cell."""
         return tuple(self._faces())
@@ -117,7 +118,7 @@ class Region:
         found = {tuple(v.items()): v for cell in self.cells for v in cell.polyhedron.vertices()}
         return tuple(found.values())
 
-    @property
+    @cached_property
     def faces(self) -> tuple[Face, ...]:
         """The sets of trivial, kernel and feature-learning parametrizations, the largest ones."""
         found = list(dict.fromkeys(face for cell in self.cells for face in cell.faces))
