@@ -11,11 +11,20 @@ from tpc.codegen.text import closure
 from tpc.limit.kernels import Kernels
 
 _NUMPY_ONLY = {
-    "panel_nodes", "panel_edges", "hermite_basis", "series_at_level", "hermite_series",
-    "series_sum", "adaptive_series", "paired_sum", "input_slice", "own_gram", "pair_gram",
+    "panel_nodes",
+    "panel_edges",
+    "hermite_basis",
+    "series_at_level",
+    "hermite_series",
+    "series_sum",
+    "adaptive_series",
+    "paired_sum",
+    "input_slice",
+    "own_gram",
+    "pair_gram",
 }
 
-_HEADER = '''\
+_HEADER = """\
 import math
 
 import numpy as np
@@ -26,13 +35,13 @@ OPTIONS = {{"cache": True, "error_model": "numpy", "fastmath": {{"contract", "ns
 INPUTS = {inputs!r}  # shape of one sample, by input
 AXES = {kept!r}  # output axes that the kernel keeps
 TOLERANCE = {tolerance!r}
-'''
+"""
 
-_SELECT = '''\
+_SELECT = """\
 @overload(select)
 def _compiled_select(condition, yes, no):
     return lambda condition, yes, no: yes if condition else no
-'''
+"""
 
 _MIRROR = '''\
 @njit(parallel=True, **OPTIONS)
@@ -134,8 +143,8 @@ def _docstring(title: str, equations: str) -> str:
     safe = equations.replace("\\", "\\\\").replace('"""', "'''")
     return (
         f"{title}\n\n{safe}\n\n"
-        "Usage: ``K = evaluate(X)`` for samples against themselves, ``evaluate(X, X2)`` for two sets."
-        "\nNeeds only numpy and numba. The first call compiles; the result is kept in __pycache__.\n"
+        "Usage: ``K = evaluate(X)`` for samples against themselves, ``evaluate(X, X2)`` for two"
+        " sets.\nNeeds only numpy and numba. The first call compiles; __pycache__ keeps the result.\n"
     )
 
 
@@ -182,7 +191,9 @@ def _pairs(plan: Schedule, rows: Rows, single: Single) -> str:
         f"row_{call.function}({', '.join(['start', 'count', *map(str.strip, call.arguments)])})"
         for call in rows.calls
     ]
-    stores = [f"result[{n}, i, start:] = {_tail(rows.value(root))}" for n, root in enumerate(plan.roots)]
+    stores = [
+        f"result[{n}, i, start:] = {_tail(rows.value(root))}" for n, root in enumerate(plan.roots)
+    ]
     body = "\n".join(f"    {line}" for line in [*calls, *stores])
     return (
         f"@njit(**OPTIONS)\ndef one_row(i, rows, {arguments}):\n"
@@ -190,7 +201,7 @@ def _pairs(plan: Schedule, rows: Rows, single: Single) -> str:
         "    start, count = i if symmetric else 0, result.shape[2]\n"
         f"{body}\n\n\n"
         f"@njit(parallel=True, **OPTIONS)\ndef pairs({arguments}):\n"
-        '    """Fill the result; rows are taken from both ends, so that threads have equal work."""\n'
+        '    """Fill the result, rows from both ends in turn: threads have equal work."""\n'
         "    size = result.shape[1]\n"
         "    for low in prange((size + 1) // 2):\n"
         f"        rows = np.empty(({max(rows.buffers, 1)}, result.shape[2]))\n"
@@ -210,7 +221,7 @@ def _describe(plan: Schedule, single: Single) -> str:
     series = ", ".join(single.series)
     lines = [
         "def describe(data, tolerance):",
-        '    """Return what pairs need to know of every sample: a table, series, own kernel entries."""',
+        '    """Return what pairs need of every sample: a table, series, own kernel entries."""',
         "    count = len(next(iter(data.values())))",
         *(f"    {line}" for line in single.lines),
         f"    table = [np.broadcast_to(row, (count,)) for row in ({table}{',' if table else ''})]",
@@ -229,6 +240,10 @@ def _evaluate(plan: Schedule, single: Single, kernels: Kernels) -> str:
     count = len(single.series)
     series = "".join(f"left_series[{i}], " for i in range(count))
     series += "".join(f"right_series[{i}], " for i in range(count))
-    return textwrap.dedent(_EVALUATE).format(
-        entries=len(kernels.entries), symmetric=not kernels.kept, grams=grams, series=series
-    ).rstrip()
+    return (
+        textwrap.dedent(_EVALUATE)
+        .format(
+            entries=len(kernels.entries), symmetric=not kernels.kept, grams=grams, series=series
+        )
+        .rstrip()
+    )

@@ -139,8 +139,10 @@ class _Body:
     def _source(self, e: ex.Expression) -> str:
         match e:
             case ex.Sum():
-                weights = [t if c.is_one else f"{self._parameter(repr(c.value), 'c')} * {t}"
-                           for t, c in ((self._value(t), c) for t, c in e.terms)]
+                weights = [
+                    t if c.is_one else f"{self._parameter(repr(c.value), 'c')} * {t}"
+                    for t, c in ((self._value(t), c) for t, c in e.terms)
+                ]
                 if not e.constant.is_zero:
                     weights.append(self._parameter(repr(e.constant.value), "c"))
                 return " + ".join(weights)
@@ -160,7 +162,9 @@ class _Body:
         if form is not None:
             self.rows.runtime.add(form.pair)
             sides = [
-                self._side_value(s, v) for s, q in ((s1, q1), (s2, q2)) for v in single.side(form, q)
+                self._side_value(s, v)
+                for s, q in ((s1, q1), (s2, q2))
+                for v in single.side(form, q)
             ]
             arguments = [self._value(e.k), *sides, *map(repr, form.parameters)]
             return f"{form.pair}({', '.join(arguments)})"

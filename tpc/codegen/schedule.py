@@ -23,7 +23,7 @@ class Loop:
 
 @dataclass(frozen=True)
 class Schedule:
-    """``single``: per-input expressions in order; ``loops``: row loops in order; ``grams``: leaves."""
+    """``single``: per-input expressions; ``loops``: row loops; ``grams``: leaves; all in order."""
 
     single: tuple[ex.Expression, ...]
     grams: tuple[ex.Gram, ...]

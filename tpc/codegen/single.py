@@ -93,7 +93,9 @@ class Single:
         if form is not None:
             self.runtime.add(form.pair)
             sides = [*self.side(form, e.left), *self.side(form, e.right)]
-            return f"{form.pair}({', '.join([self.name(e.k), *sides, *map(repr, form.parameters)])})"
+            return (
+                f"{form.pair}({', '.join([self.name(e.k), *sides, *map(repr, form.parameters)])})"
+            )
         left = self.expansion(e.phi, e.left)
         right = self.expansion(e.psi, e.right)
         if e.left is e.k is e.right and e.phi == e.psi:
@@ -108,10 +110,7 @@ class Single:
 
 def sum_source(e: ex.Sum, names: Mapping[ex.Expression, str]) -> str:
     """Return the source of a weighted sum."""
-    parts = [
-        names[t] if c.is_one else f"{c.value!r} * {names[t]}"
-        for t, c in e.terms
-    ]
+    parts = [names[t] if c.is_one else f"{c.value!r} * {names[t]}" for t, c in e.terms]
     if not e.constant.is_zero:
         parts.append(repr(e.constant.value))
     return " + ".join(parts)

@@ -35,7 +35,7 @@ def _plain(function: ast.FunctionDef) -> ast.FunctionDef:
 
 
 def closure(names: Iterable[str]) -> list[tuple[str, str, bool]]:
-    """Return (name, source, is it a function) of runtime definitions and of all they need, in order."""
+    """Return (name, source, is it a function) of runtime definitions and of all they need."""
     table: dict[str, ast.stmt] = {}
     for module in (scalars, duals, hermite, gram):
         table |= _definitions(module)

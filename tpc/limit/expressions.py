@@ -215,14 +215,17 @@ def scale(e: Expression, factor: Constant) -> Expression:
 
 
 def multiply(*expressions: Expression) -> Expression:
-    """Return the product, numbers taken out."""
+    """Return the product; numbers are taken out, but stay inside of factors that are products.
+
+    So the numbers of a deep recursion stay in its layers instead of growing with the depth.
+    """
     factor = ONE
     kept: list[Expression] = []
     for e in expressions:
         constant, terms = _linear(e)
         if not terms:
             factor = factor * constant
-        elif constant.is_zero and len(terms) == 1:
+        elif constant.is_zero and len(terms) == 1 and not isinstance(terms[0][0], Product):
             factor = factor * terms[0][1]
             kept.append(terms[0][0])
         else:

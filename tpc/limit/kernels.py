@@ -1,7 +1,7 @@
 """The two kernels of a program at initialisation: NNGP and NTK, as expressions.
 
-NNGP: ``E[f(x) f(x')]``. NTK: ``sum over weights of rate * <df(x)/dw, df(x')/dw>``, from the graph of
-derivatives by the same moments as the forward pass. Backward vectors count as independent of the
+NNGP: ``E[f(x) f(x')]``. NTK: ``sum over weights of rate * <df(x)/dw, df(x')/dw>``, from the graph
+of derivatives by the same moments as the forward pass. Backward vectors count as independent of the
 forward ones that share a weight with them, which holds where the output is a sum of readouts of
 mean zero that the program uses nowhere else (gradient independence, Yang 2020); this is checked.
 """
@@ -101,7 +101,8 @@ def _finite(moment: Moment, node: Node) -> ex.Expression:
 
 def _axes(output: Node, context: MomentContext) -> tuple[list[int], list[int]]:
     """Return the finite axes that the kernel keeps, and those that it drops."""
-    kept, dropped = [], []
+    kept: list[int] = []
+    dropped: list[int] = []
     for axis, dim in enumerate(output.type.dims):
         if not dim.width:
             (dropped if _copies(output, axis, context) else kept).append(axis)
@@ -244,7 +245,8 @@ def _ntk(
                 raise LimitRefusal("an output of growing size has no tangent kernel", output)
             scalar = index(scalar, axis, place[axis])
         jacobians.append(gradient(scalar, [leaves[s.name] for s in used], per_sample=True))
-    entries, parts = [], {}
+    entries: list[ex.Expression] = []
+    parts: dict[str, ex.Expression] = {}
     for left, right in itertools.product(jacobians, jacobians):
         shares = _shares(module, context, used, (left, right), True)
         entries.append(ex.total(shares))

@@ -1,0 +1,38 @@
+"""Kernel limits: what has none, and what is not supported yet."""
+
+from tpc.diagnostics.codes.code import Code
+
+CODES = (
+    Code(
+        "E0930",
+        "no such kind of limit",
+        "Kernel limits are `nngp`, the covariance of the outputs at initialisation, and `ntk`, the "
+        "tangent kernel that governs training in the kernel regime.",
+    ),
+    Code(
+        "E0931",
+        "samples that do not fit the inputs of a program",
+        "A kernel is evaluated on arrays of shape (N, *input shape), one per input, without NaN or "
+        "infinity; several inputs are given as a mapping from their names.",
+    ),
+    Code(
+        "E0932",
+        "an expectation that misses its tolerance",
+        "Expectations without a closed form are Hermite series with a measured tail. For "
+        "nonlinearities with kinks the series is slow where two inputs are nearly collinear; the "
+        "error is then reported instead of a wrong number.",
+    ),
+    Code(
+        "E0933",
+        "a program without this kernel limit",
+        "The kernel diverges, an exponent has no value, or the derivation needs correlations that "
+        "are not supported: of a weight with its transpose in one forward pass, or of the gradient "
+        "with the output where the readout is used elsewhere too.",
+    ),
+    Code(
+        "E0934",
+        "an op without a rule for kernel limits",
+        "Every op states what its entries are in the limit. This one does not, for the values it "
+        "is applied to here. Classification and finite-width simulation have rules of their own.",
+    ),
+)

@@ -1,0 +1,246 @@
+"""A limit as a value: its equations, its source, and numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tpc.diagnostics import Diagnostic, TpcError
+from tpc.limit import expressions as ex
+from tpc.limit.equations import Equation, equations, shorten
+from tpc.limit.kernels import Kernels, derive
+from tpc.limit.moments import LimitRefusal
+from tpc.ops.base import MissingRule
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import ArrayLike, NDArray
+
+    from tpc.ir.module import Module
+    from tpc.ir.node import Node
+
+_READING = (
+    "E[f(u) g(v) | S]: u at x and v at x' are Gaussian with covariance S(x, x') and the variances "
+    "that S has on its diagonal"
+)
+_TITLES = {"nngp": "NNGP kernel", "ntk": "Neural tangent kernel"}
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A kernel limit of a program: ``kind`` is "nngp" or "ntk"."""
+
+    module: Module
+    kind: str
+    kernels: Kernels
+
+    @cached_property
+    def equations(self) -> tuple[Equation, ...]:
+        """The recursion, one equation per covariance."""
+        return equations(self.kernels, self.kind)
+
+    @property
+    def title(self) -> str:
+        """What the limit is, and of which program."""
+        return f"{_TITLES[self.kind]} of {self.module.source.name}"
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was dropped or assumed, and how expectations are computed."""
+        return (*self.kernels.notes, *self.methods)
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """How each nonlinearity's expectation is computed, as sentences."""
+        duals = [e for e in ex.walk(self.kernels.entries) if isinstance(e, ex.Dual)]
+        closed: dict[str, None] = {}
+        series: dict[str, None] = {}
+        for e in duals:
+            form = e.phi.dual_form() if e.phi == e.psi else None
+            (series if form is None else closed)[e.phi.name] = None
+        said = []
+        if closed:
+            said.append(f"closed form: {', '.join(closed)}")
+        if series:
+            said.append(f"Hermite series to the tolerance asked for: {', '.join(series)}")
+        return tuple(said)
+
+    def text(self) -> str:
+        """Return title, equations and notes as text; long runs are shortened."""
+        lines = [self.title, ""]
+        lines += [
+            f"  ... {each}" if isinstance(each, str) else f"  {each.name} = {each.text}"
+            for each in shorten(self.equations)
+        ]
+        notes = (
+            [_READING, *self.notes] if any("|" in e.text for e in self.equations) else self.notes
+        )
+        return "\n".join([*lines, "", *(f"  {note}" for note in notes)]).rstrip() + "\n"
+
+    def latex(self) -> str:
+        """Return the equations as a LaTeX ``aligned`` block, without delimiters."""
+        lines = []
+        for each in shorten(self.equations):
+            if isinstance(each, str):
+                lines.append(rf"& \text{{{each}}}")
+            else:
+                lines.append(rf"{latex_name(each.name)}(x, x') &= {each.latex}")
+        body = " \\\\\n".join(lines)
+        return f"\\begin{{aligned}}\n{body}\n\\end{{aligned}}"
+
+    def markdown(self) -> str:
+        """Return title, equations (LaTeX) and notes as Markdown."""
+        notes = "\n".join(f"* {note}" for note in self.notes)
+        return f"### {self.title}\n\n$$\n{self.latex()}\n$$\n\n{notes}".rstrip() + "\n"
+
+    def _repr_latex_(self) -> str:
+        return f"$$\n{self.latex()}\n$$"
+
+    def __repr__(self) -> str:
+        return f"<Limit {self.kind}: {len(self.equations)} equations>"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what ``tpc derive --json`` prints."""
+        return {
+            "schema": 1,
+            "kind": self.kind,
+            "equations": [
+                {"name": e.name, "text": e.text, "latex": e.latex} for e in self.equations
+            ],
+            "axes": list(self.kernels.kept),
+            "weights": [name for name, share in self.kernels.parts if not ex.is_zero(share)],
+            "notes": list(self.notes),
+        }
+
+    @property
+    def inputs(self) -> dict[str, tuple[int, ...]]:
+        """The shapes of one sample of the inputs that the kernel depends on."""
+        names = []
+        for e in ex.walk([*self.kernels.entries, *self.kernels.diagonal]):
+            if isinstance(e, ex.Gram):
+                names += [e.left.name, e.right.name]
+        used = dict.fromkeys(names)
+        return {
+            name: tuple(int(dim.count) for dim in spec.type.dims)
+            for name, spec in self.module.inputs.items()
+            if name in used
+        }
+
+    @cached_property
+    def source(self) -> str:
+        """The generated Python module."""
+        return self.module_text(1e-10)
+
+    def module_text(self, tolerance: float) -> str:
+        """Return the generated module with another default tolerance."""
+        from tpc.codegen import module_source
+
+        lines = [
+            each if isinstance(each, str) else f"{each.name} = {each.text}"
+            for each in shorten(self.equations)
+        ]
+        text = "\n".join(f"    {line}" for line in lines)
+        return module_source(self.kernels, self.inputs, f"{self.title}.", text, tolerance)
+
+    def write(self, folder: Path, *, tolerance: float = 1e-10) -> tuple[Path, ...]:
+        """Write the stand-alone module ``KIND.py`` into a folder; return the paths written.
+
+        Raises:
+            TpcError: the folder cannot be written.
+        """
+        from tpc.storage import write_text
+
+        path = Path(folder) / f"{self.kind}.py"
+        write_text(path, self.module_text(tolerance))
+        return (path,)
+
+    def evaluate(
+        self,
+        X: ArrayLike | Mapping[str, ArrayLike],
+        X2: ArrayLike | Mapping[str, ArrayLike] | None = None,
+        *,
+        tolerance: float = 1e-10,
+    ) -> NDArray[np.float64]:
+        """Return the kernel between samples, (N, N2) and the kept output axes twice.
+
+        ``X`` has shape (N, *input shape), or is a dict from input names to such arrays; ``X2`` is
+        X where it is None. ``tolerance`` bounds the error of every expectation without a closed
+        form, relative to the second moments of what is averaged.
+
+        Raises:
+            TpcError: wrong shapes, NaNs, or a tolerance that cannot be met.
+        """
+        from tpc.codegen import load
+
+        kernel = load(self.source)
+        try:
+            found: NDArray[np.float64] = kernel.evaluate(
+                _plain(X), None if X2 is None else _plain(X2), tolerance
+            )
+        except ValueError as error:
+            raise TpcError(Diagnostic("E0931", f"the samples do not fit: {error}")) from error
+        except ArithmeticError as error:
+            raise TpcError(
+                Diagnostic("E0932", str(error), help="ask for less: evaluate(..., tolerance=1e-6)")
+            ) from error
+        return found
+
+
+def _plain(X: ArrayLike | Mapping[str, ArrayLike]) -> Any:
+    return dict(X) if isinstance(X, Mapping) else X
+
+
+def latex_name(name: str) -> str:
+    """Return the LaTeX of a kernel's name."""
+    from tpc.limit.equations import _Style
+
+    return _Style(True).name(name)
+
+
+def limit(module: Module, kind: str) -> Limit:
+    """Return the limit of a program: ``nngp`` or ``ntk``.
+
+    Raises:
+        TpcError: there is no such limit, an op has no limit rule, or the program needs terms that
+            are not supported.
+    """
+    if kind not in _TITLES:
+        raise TpcError(Diagnostic("E0930", f"there is no limit of kind {kind!r}: nngp or ntk"))
+    try:
+        return Limit(module, kind, derive(module, kind))
+    except LimitRefusal as refusal:
+        raise TpcError(
+            Diagnostic("E0933", refusal.message, _span(module, refusal.node), help=refusal.help)
+        ) from refusal
+    except MissingRule as missing:
+        detail = missing.detail or "it is not supported there"
+        raise TpcError(
+            Diagnostic(
+                "E0934",
+                f"`{missing.node.op.name}` has no rule for kernel limits here: {detail}",
+                _span(module, missing.node),
+                help="the class and finite widths do not need it: tpc classify, tpc simulate",
+            )
+        ) from missing
+
+
+def _span(module: Module, node: Node | None) -> Any:
+    """Return where a node stands in the program; derived nodes stand where their operands do."""
+    todo: list[Node] = [] if node is None else [node]
+    for each in _breadth(todo):
+        if each in module.spans:
+            return module.spans[each]
+    return None
+
+
+def _breadth(nodes: list[Node]) -> Iterable[Node]:
+    seen = set(nodes)
+    for node in nodes:  # grows while it is read
+        yield node
+        for operand in node.operands:
+            if operand not in seen:
+                seen.add(operand)
+                nodes.append(operand)
