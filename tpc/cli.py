@@ -14,12 +14,14 @@ from typing import Any, TypeVar
 
 import click
 
+from tpc.cli_data import positive_integers, run_command, seeds_of, simulate_command
 from tpc.diagnostics import FORMATS, Diagnostic, TpcError, render
 from tpc.version import __version__
 
 EXIT_ERRORS, EXIT_EXPECTATION, EXIT_INTERNAL = 1, 3, 70
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+_DATA_HELP = "An .npz file, or NAME=array.npy; may be repeated."
 KINDS = ("unstable", "degenerate", "trivial", "kernel", "feature")
 
 
@@ -176,6 +178,49 @@ def compile_command(
     _print({"schema": 1, "files": [str(path) for path in written]}, f"wrote {written[0]}", as_json)
 
 
+@program_command("simulate")
+@click.option("--data", "files", multiple=True, metavar="FILE", help=_DATA_HELP)
+@click.option("--widths", callback=positive_integers, default="64,256,1024", show_default=True)
+@click.option("--seeds", callback=seeds_of, default="4", show_default=True, help="4, or 0..3.")
+@click.option("--steps", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--batch", type=click.IntRange(1), help="Minibatches of this size.")
+@click.option(
+    "--samples",
+    type=click.IntRange(1),
+    default=4,
+    show_default=True,
+    help="How many random samples to make where no data are given.",
+)
+@click.option("--against", type=click.Choice(("nngp", "ntk")), help="Measure distances to a limit.")
+@click.option("--plot", type=click.Path(path_type=Path), help="Draw sizes and losses to a file.")
+@click.option("--output", type=click.Path(path_type=Path), help="Save f and losses as .npz.")
+def simulate(file: Path, settings: Sequence[str], form: str, as_json: bool, **request: Any) -> None:
+    """Run the same program at finite widths."""
+    program = _compile(file, settings)
+    _report_notes(program.notes, form)
+    _print(*simulate_command(program, **request), as_json)
+
+
+@program_command("run")
+@click.option("--data", "files", multiple=True, metavar="FILE", help=_DATA_HELP)
+@click.option("--kind", type=click.Choice(("nngp", "ntk")), help="Default: what classify says.")
+@click.option("--ridge", type=click.FloatRange(0), default=0.0, show_default=True)
+@click.option(
+    "--time",
+    type=click.FloatRange(0),
+    default=float("inf"),
+    show_default=True,
+    help="Training time of gradient flow under the NTK.",
+)
+@click.option("--tolerance", type=click.FloatRange(0, min_open=True), default=1e-10)
+@click.option("--output", type=click.Path(path_type=Path), help="Save the arrays as .npz.")
+def run(file: Path, settings: Sequence[str], form: str, as_json: bool, **request: Any) -> None:
+    """Evaluate the limit on data: Gram matrices and, with targets, predictions."""
+    program = _compile(file, settings)
+    _report_notes(program.notes, form)
+    _print(*run_command(program, **request), as_json)
+
+
 @cli.command("fmt")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
@@ -266,8 +311,6 @@ def _internal(error: Exception) -> None:
     )
     sys.exit(EXIT_INTERNAL)
 
-
-from tpc import cli_data as _cli_data  # noqa: E402, F401 - registers run and simulate
 
 if __name__ == "__main__":
     main()

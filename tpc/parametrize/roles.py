@@ -74,7 +74,7 @@ def _role(leaf: Node, users: Mapping[Node, Sequence[Node]], module: Module) -> R
     if leaf.type.sort > 1:
         return Role.HIDDEN
     found = set(_roles_of_uses(leaf, users))
-    if found >= {Role.INPUT, Role.READOUT}:
+    if Role.READOUT in found and found - {Role.READOUT}:
         return Role.TIED
     for role in (Role.READOUT, Role.INPUT, Role.GAIN, Role.BIAS):
         if role in found:

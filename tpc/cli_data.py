@@ -1,0 +1,158 @@
+"""The commands that read data: run and simulate."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tpc.diagnostics import Diagnostic, TpcError
+
+
+def positive_integers(
+    context: click.Context, parameter: click.Parameter, value: str
+) -> tuple[int, ...]:
+    """Read a comma-separated list of positive integers."""
+    try:
+        numbers = tuple(int(part) for part in value.split(","))
+    except ValueError as error:
+        raise click.BadParameter(f"{value!r} is not a list like 256,1024,4096") from error
+    if any(number < 1 for number in numbers):
+        raise click.BadParameter("widths are positive")
+    return numbers
+
+
+def seeds_of(context: click.Context, parameter: click.Parameter, value: str) -> tuple[int, ...]:
+    """Read a number of seeds (``8``: 0 to 7) or a range (``8..15``)."""
+    first, dots, last = value.partition("..")
+    try:
+        seeds = tuple(range(int(first), int(last) + 1)) if dots else tuple(range(int(first)))
+    except ValueError as error:
+        raise click.BadParameter(f"{value!r} is neither a number nor a range like 0..15") from error
+    if not seeds:
+        raise click.BadParameter("at least one seed is needed")
+    return seeds
+
+
+@contextmanager
+def progress_bar(title: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Show progress on stderr where it is a terminal; yield a function that takes what is done."""
+    if not sys.stderr.isatty() or total < 2:
+        yield lambda done: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress, TimeRemainingColumn
+
+    bar = Progress(
+        *Progress.get_default_columns()[:-1],
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
+    with bar:
+        task = bar.add_task(title, total=total)
+        yield lambda done: bar.update(task, completed=done)
+
+
+def simulation_data(
+    program: Any, files: Sequence[str], samples: int, loud: bool = True
+) -> tuple[Any, Any]:
+    """Return training and test arrays from files, or random ones of the program's shapes."""
+    from tpc.data import load
+    from tpc.study import random_data
+
+    if not files:
+        return random_data(program.module, samples), None
+    loaded = load(program.module, files)
+    if loaded.unused and loud:
+        names = ", ".join(loaded.unused)
+        click.echo(f"note: the program has no input for {names}; not used", err=True)
+    return loaded.train, loaded.test or None
+
+
+def simulate_command(
+    program: Any,
+    files: Sequence[str],
+    widths: tuple[int, ...],
+    seeds: tuple[int, ...],
+    steps: int,
+    batch: int | None,
+    samples: int,
+    against: str | None,
+    plot: Path | None,
+    output: Path | None,
+) -> tuple[dict[str, Any], str]:
+    """Do what ``tpc simulate`` does; return its JSON object and its text."""
+    from tpc.report.study import study_text
+    from tpc.study import study
+
+    data, test = simulation_data(program, files, samples)
+    limit = None
+    if against is not None:
+        limit = program.limit(against).evaluate(test or data)
+    with progress_bar("simulate", len(widths) * len(seeds) * max(steps, 1)) as show:
+
+        def progress(number: int, done: int) -> None:
+            show(number * len(seeds) * steps + done)
+
+        found = study(
+            program.module,
+            data,
+            widths=widths,
+            seeds=seeds,
+            steps=steps,
+            test=test,
+            batch=batch,
+            limit=limit,
+            against=against,
+            progress=progress,
+        )
+    if plot is not None:
+        from tpc.report.study import study_plot
+
+        study_plot(found, plot, program.source.name)
+    if output is not None:
+        _save(found, output)
+    return found.to_json(), study_text(found)
+
+
+def _save(found: Any, output: Path) -> None:
+    from tpc.storage import write_arrays
+
+    arrays = {}
+    for simulation in found.simulations:
+        arrays[f"f_{simulation.width}"] = simulation.f
+        arrays[f"loss_{simulation.width}"] = simulation.loss
+    write_arrays(output, arrays)
+
+
+def run_command(
+    program: Any,
+    files: Sequence[str],
+    kind: str | None,
+    ridge: float,
+    time: float,
+    tolerance: float,
+    output: Path | None,
+) -> tuple[dict[str, Any], str]:
+    """Do what ``tpc run`` does; return its JSON object and its text."""
+    from tpc.data import load
+    from tpc.evaluate import evaluate
+
+    if not files:
+        raise TpcError(
+            Diagnostic("E0910", "`tpc run` needs data", help="--data arrays.npz, or --data x=x.npy")
+        )
+    loaded = load(program.module, files)
+    found = evaluate(
+        program.module, program.limit(kind), loaded, ridge=ridge, time=time, tolerance=tolerance
+    )
+    if output is not None:
+        from tpc.storage import write_arrays
+
+        write_arrays(output, found.arrays)
+    return found.to_json(), found.text()
