@@ -110,6 +110,8 @@ class ScalingContext:
 
     def scaled(self, size: Size, exponent: AffineLike) -> Size:
         """Return the value times n^-exponent."""
+        if exponent == 0:
+            return size
         by = self.domain.exponent(exponent)
         return Size(size.init.shift(by), size.change.shift(by))
 

@@ -46,6 +46,14 @@ class Outer:
         self.products: Mapping[Pair, Tropical] = _largest(_gathered(products))
 
     @classmethod
+    def _raw(cls, weights: Mapping[Weight, Tropical], products: Mapping[Pair, Tropical]) -> Outer:
+        """Return a matrix whose products are known not to swallow each other."""
+        self = object.__new__(cls)
+        self.weights = weights
+        self.products = products
+        return self
+
+    @classmethod
     def weight(cls, weight: Weight, exponent: TropicalLike) -> Outer:
         """Return an initial weight whose entries are of size n^-exponent."""
         return cls([(weight, Tropical.of(exponent))])
@@ -77,7 +85,14 @@ class Outer:
     def shift(self, exponent: TropicalLike) -> Outer:
         """Return the matrix times n^-exponent."""
         by = Tropical.of(exponent)
-        return self if by.number == 0 else self.map(lambda e: e + by)
+        if by.number is None:
+            return self.map(lambda e: e + by)
+        if not by.number:
+            return self
+        return Outer._raw(
+            {w: e + by for w, e in self.weights.items()},
+            {pair: e + by for pair, e in self.products.items()},
+        )
 
     def map(self, function: Callable[[Tropical], Tropical]) -> Outer:
         """Return the matrix with its exponents changed."""
@@ -89,9 +104,9 @@ class Outer:
     @property
     def transposed(self) -> Outer:
         """The transpose."""
-        return Outer(
-            ((w.flipped, e) for w, e in self.weights.items()),
-            (((v, u), e) for (u, v), e in self.products.items()),
+        return Outer._raw(
+            {w.flipped: e for w, e in self.weights.items()},
+            {(v, u): e for (u, v), e in self.products.items()},
         )
 
     def apply(self, vector: Terms, half: Number) -> Terms:

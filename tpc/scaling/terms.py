@@ -31,7 +31,15 @@ class Terms:
     @classmethod
     def single(cls, characters: Coset, exponent: TropicalLike) -> Terms:
         """Return one term; an infinite exponent gives zero."""
-        return cls([(characters, Tropical.of(exponent))])
+        e = Tropical.of(exponent)
+        return cls._raw({} if e.is_infinite else {characters: e})
+
+    @classmethod
+    def _raw(cls, terms: dict[Coset, Tropical]) -> Terms:
+        """Return terms that are known not to subsume each other."""
+        self = object.__new__(cls)
+        self._terms = terms
+        return self
 
     def __iter__(self) -> Iterator[tuple[Coset, Tropical]]:
         return iter(self._terms.items())
@@ -58,10 +66,15 @@ class Terms:
         """Return the sum of two values: the union of their terms."""
         if not other._terms or self is other:
             return self
-        return Terms((*self, *other)) if self._terms else other
+        if not self._terms:
+            return other
+        return Terms((*self._terms.items(), *other._terms.items()))
 
     def __mul__(self, other: Terms) -> Terms:
         """Return the pointwise product."""
+        if len(self._terms) == 1 == len(other._terms):
+            ((u, e),), ((v, f),) = self._terms.items(), other._terms.items()
+            return Terms._raw({product(u, v): e + f})
         return Terms(
             (product(u, v), e + f) for u, e in self._terms.items() for v, f in other._terms.items()
         )
@@ -71,10 +84,15 @@ class Terms:
         by = Tropical.of(exponent)
         if by.number == 0 or not self._terms:
             return self
+        if by.number is not None:  # keeps the order of exponents, so no term swallows another
+            return Terms._raw({u: e + by for u, e in self._terms.items()})
         return Terms((u, e + by) for u, e in self)
 
     def times(self, characters: Coset) -> Terms:
         """Return the value with every character multiplied by others."""
+        if len(self._terms) == 1:
+            ((u, e),) = self._terms.items()
+            return Terms._raw({product(u, characters): e})
         return Terms((product(u, characters), e) for u, e in self)
 
     def map(self, function: Callable[[Tropical], Tropical]) -> Terms:
