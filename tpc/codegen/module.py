@@ -144,7 +144,7 @@ def _docstring(title: str, equations: str) -> str:
     return (
         f"{title}\n\n{safe}\n\n"
         "Usage: ``K = evaluate(X)`` for samples against themselves, ``evaluate(X, X2)`` for two"
-        " sets.\nNeeds only numpy and numba. The first call compiles; __pycache__ keeps the result.\n"
+        " sets.\nNeeds only numpy and numba. The first call compiles; __pycache__ keeps the code.\n"
     )
 
 

@@ -75,7 +75,8 @@ class Single:
         match e:
             case ex.Gram(left=left, right=right):
                 self.runtime.add("own_gram")
-                return f"own_gram(data, {left.name!r}, {left.place!r}, {right.name!r}, {right.place!r})"
+                parts = (left.name, left.place, right.name, right.place)
+                return f"own_gram(data, {', '.join(map(repr, parts))})"
             case ex.Sum():
                 return sum_source(e, {t: self.name(t) for t, _ in e.terms})
             case ex.Product(factors=factors):

@@ -12,7 +12,8 @@ from tpc.limit import expressions as ex
 from tpc.limit.kernels import Kernels
 
 NAMES = {"Sigma": r"\Sigma", "Delta": r"\Delta", "Theta": r"\Theta", "K": "K"}
-SHOWN = 2  # equations, or addends, of a long run that are written out at its beginning
+SHOWN = 2  # equations, or addends, of a long run that are written out
+MAX_ADDENDS = 16
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ def _addends(e: ex.Expression, names: dict[ex.Expression, str], style: _Style) -
 
 
 def _join(parts: Sequence[str]) -> str:
-    if len(parts) > 2 * SHOWN + 2:
+    if len(parts) > MAX_ADDENDS:
         parts = [*parts[:SHOWN], "...", *parts[-SHOWN:]]
     return " + ".join(parts).replace("+ -", "- ")
 
@@ -181,7 +182,7 @@ def _applied_latex(phi: object, variable: str) -> str:
 
 
 def shorten(found: Sequence[Equation]) -> list[Equation | str]:
-    """Replace runs of equations that only differ by shifted numbers by their first, and a remark."""
+    """Replace runs of equations that differ by shifted numbers only by the first, and a remark."""
     out: list[Equation | str] = []
     start = 0
     while start < len(found):

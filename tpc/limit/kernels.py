@@ -42,7 +42,8 @@ MAX_ENTRIES = 20_000
 class Kernels:
     """A derived kernel: one expression per pair of positions of the kept output axes.
 
-    ``diagonal`` are the same at x' = x. ``kept`` are the sizes of those axes; axes whose rows are independent copies are dropped.
+    ``diagonal`` are the same at x' = x. ``kept`` are the sizes of those axes; axes whose rows are
+    independent copies are dropped.
     ``parts`` are the weights' shares of the NTK (empty for the NNGP). ``notes`` are sentences on
     what was assumed or dropped.
     """

@@ -35,4 +35,16 @@ CODES = (
         "Every op states what its entries are in the limit. This one does not, for the values it "
         "is applied to here. Classification and finite-width simulation have rules of their own.",
     ),
+    Code(
+        "E0935",
+        "a learning rate that diverges",
+        "In the kernel regime gradient descent multiplies the error along every eigenvector of the "
+        "kernel by 1 - rate * eigenvalue; beyond 2 / (largest eigenvalue) that grows.",
+    ),
+    Code(
+        "E0936",
+        "kernels and targets that do not fit",
+        "Predictions take the kernel of the N training samples (N, N), its rows for the test "
+        "samples (M, N) and targets (N, k), without NaN or infinity.",
+    ),
 )
