@@ -1,4 +1,4 @@
-"""Every program in tests/bad is refused (or remarked on) with the codes and at the places it says."""
+"""Programs in tests/bad are refused (or remarked on) with the codes and at the places they say."""
 
 from __future__ import annotations
 

@@ -127,6 +127,8 @@ class _Binder:
                 self.bound[wanted.name] = tuple(self.bound.get(wanted.name, ()))
             elif wanted.required and wanted.name not in self.bound:
                 self._missing(wanted)
+            elif not wanted.required:
+                self.bound.setdefault(wanted.name, wanted.default)
 
     def _missing(self, wanted: Argument) -> None:
         raise self.context.reporter.failure(

@@ -88,10 +88,9 @@ def declare(context: Context, program: tree.Program) -> None:
     """Give the declared names their values, except params and functions of weights."""
     statements = [*program.body, *_in_training(program)]
     _widths(context, [x for x in statements if isinstance(x, tree.WidthDeclaration)], program)
+    _exponents(context, statements)
     for statement in statements:
-        if isinstance(statement, tree.ExponentDeclaration):
-            _exponents(context, statement)
-        elif isinstance(statement, (tree.SizeDeclaration, tree.RealDeclaration)):
+        if isinstance(statement, (tree.SizeDeclaration, tree.RealDeclaration)):
             for binding in statement.bindings:
                 _number(context, binding, isinstance(statement, tree.SizeDeclaration))
     for statement in statements:
@@ -144,24 +143,46 @@ def _widths(context: Context, found: list[tree.WidthDeclaration], program: tree.
             define(context, other.name, Coefficient.width(1))
 
 
-def _exponents(context: Context, statement: tree.ExponentDeclaration) -> None:
-    for name in statement.names:
-        value: Value = Affine.symbol(name.name)
-        if name.name in context.overrides:
-            value = _given_exponent(context, name.name)
-        if isinstance(value, Affine):
+def _exponents(context: Context, statements: list[tree.Statement]) -> None:
+    """Symbols first, so that values given from outside may be affine in the others."""
+    names = [
+        name
+        for statement in statements
+        if isinstance(statement, tree.ExponentDeclaration)
+        for name in statement.names
+    ]
+    for name in names:
+        define(context, name, Affine.symbol(name.name))
+    given = {
+        name.name: _given_exponent(context, name.name)
+        for name in names
+        if name.name in context.overrides
+    }
+    known = {name: value for name, value in given.items() if value is not None}
+    for name in names:
+        value: Affine | None = given.get(name.name, Affine.symbol(name.name))
+        for _ in known:
+            value = value and value.substitute(known)
+        if value is not None and not known.keys().isdisjoint(value.symbols):
+            context.reporter.report(
+                "E0402",
+                f"the exponent `{name.name}` is given by itself",
+                name.span,
+                help="give one of the exponents a number",
+            )
+        define(context, name, POISON if value is None else value)
+        if value is not None:
             context.exponents[name.name] = value
-        define(context, name, value)
 
 
-def _given_exponent(context: Context, name: str) -> Value:
+def _given_exponent(context: Context, name: str) -> Affine | None:
     expression = expression_of(context, name, context.overrides[name])
     if expression is None:
-        return POISON
+        return None
     try:
         value = evaluate(context, _TOP, expression)
     except Failed:
-        return POISON
+        return None
     affine = numbers.as_affine(value)
     if affine is None or name in affine.symbols:
         context.reporter.report(
@@ -170,7 +191,7 @@ def _given_exponent(context: Context, name: str) -> Value:
             expression.span,
             help=f"write a fraction: `{name}=1/2`",
         )
-        return POISON
+        return None
     return affine
 
 

@@ -53,13 +53,28 @@ def parse_lines(source: Source) -> tuple[tree.Program, list[LogicalLine]]:
 
 
 def parse_expression(text: str, name: str) -> tree.Expression:
-    """The tree of one expression that stands outside a program, as the value of an option."""
-    program = parse(Source.of(f"def {name}() = {text}\n", f"<{name}>"))
-    (function,) = program.body
-    assert isinstance(function, tree.FunctionDeclaration)
-    (only,) = function.body
-    assert isinstance(only, tree.Return)
-    return only.value
+    """The tree of one expression that stands outside a program, as the value of an option.
+
+    Raises:
+        TpcError: it is no expression.
+    """
+    source = Source.of(text, name)
+    refused = _refuse(source)
+    if refused is not None:
+        raise TpcError(refused)
+    tokens, found = scan(source)
+    lines, more = lay_out([make_token("RETURN", "", source, 0), *tokens])
+    found += more
+    program = _Run(source, found).program(lines)
+    if program is not None and not found:
+        found += misplaced(tree.Program(program.body[:1], span=program.span), only_depth=True)
+    if found:
+        raise TpcError(_in_order(found))
+    assert program is not None
+    statement = program.body[0]
+    if len(program.body) > 1 or not isinstance(statement, tree.Return):
+        raise TpcError(Diagnostic("E0101", "expected one expression", source.span(0, len(text))))
+    return statement.value
 
 
 class _Run:

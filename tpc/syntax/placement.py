@@ -30,8 +30,12 @@ _IN_FUNCTION = (tree.Assignment, tree.Loop, tree.Return)
 _IN_TRAINING = (tree.Assignment, tree.Loop, tree.OptimizerDeclaration)
 
 
-def misplaced(program: tree.Program) -> Iterator[Diagnostic]:
+def misplaced(program: tree.Program, only_depth: bool = False) -> Iterator[Diagnostic]:
     """Every statement that stands where it may not, and every nesting that is too deep."""
+    if only_depth:
+        for statement in program.body:
+            yield from _deep(statement)
+        return
     headless = False
     for statement in program.body:
         belongs = isinstance(statement, (*_IN_FUNCTION, *_IN_TRAINING))
