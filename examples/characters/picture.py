@@ -32,7 +32,7 @@ def draw(
     ``labels`` and ``answers`` (N',) are the test set and what the limit answers.
     """
     with mpl.rc_context({"font.size": 10, "axes.spines.top": False, "axes.spines.right": False}):
-        figure = Figure(figsize=(10, 7.4), layout="constrained", dpi=150)
+        figure = Figure(figsize=(10, 7.4), layout="constrained", dpi=120)
         upper, lower = figure.subfigures(2, 1, height_ratios=(1.35, 1))
         curves(upper.add_subplot(), limit, ends, networks)
         lower.suptitle(
@@ -58,7 +58,7 @@ def curves(
     for name, level in ends.items():
         axes.axhline(100 * level, color=END, linewidth=0.8)
         axes.annotate(
-            name,
+            f"{name}: {level:.1%}",
             (1, 100 * level),
             xycoords=("axes fraction", "data"),
             ha="right",
@@ -70,6 +70,7 @@ def curves(
         ylabel="test accuracy (%)",
         title="Wide networks learn as their limit says",
         xlim=(0, len(limit) - 1),
+        ylim=(0, 100),
     )
     axes.legend(loc="lower right", frameon=False)
 

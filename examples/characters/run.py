@@ -81,13 +81,18 @@ def kernel(program: tpc.Program, kind: str, data: Data) -> Kernel:
 
 
 def network(program: tpc.Program, data: Data, width: int, steps: int) -> Array:
-    """Train the program at a finite width; return outputs (steps + 1, N + N', k)."""
-    points = np.concatenate([data.x, data.test_x])
+    """Train the program at a finite width; return outputs (steps + 1, N + N', k).
+
+    The output at initialisation is random, of order one even at infinite width. It is subtracted,
+    and added to the targets, so that what remains begins at zero, as the limit's mean does.
+    """
+    points = {"x": np.concatenate([data.x, data.test_x])}
+    inputs = {"x": data.x, "y": data.targets}
     with timed(f"training a network of width {width:,} for {steps} steps"):
-        done = program.simulate(
-            {"x": data.x, "y": data.targets}, width=width, steps=steps, test={"x": points}
-        )
-    return done.f[0]
+        first = program.simulate(inputs, width=width, test=points).f[0, 0]
+        inputs["y"] = data.targets + first[: len(data.x)]
+        done = program.simulate(inputs, width=width, steps=steps, test=points)
+    return done.f[0] - first
 
 
 def accuracy(f: Array, labels: Array) -> float:
@@ -122,7 +127,10 @@ def job(program: tpc.Program, data: Data, widths: Sequence[int], steps: int, pat
         )
     print(table(results, data))
     limit = [accuracy(each, data.test_y) for each in test]
-    ends = {r.name.split(",")[0]: accuracy(r.test, data.test_y) for r in (posterior, end)}
+    ends = {
+        "NNGP, posterior mean": accuracy(posterior.test, data.test_y),
+        "NTK, trained to the end": accuracy(end.test, data.test_y),
+    }
     answers = end.test.argmax(-1)
     draw(path, limit, ends, curves, data.test_image, data.test_y, answers, data.names)
     print(f"\npicture: {path}")
@@ -146,7 +154,7 @@ def main() -> None:
     program = tpc.compile(HERE / "characters.tp")
     print(f"{len(data.x):,} training images, {len(data.test_x)} test images\n")
     print(program.classify().text(), end="\n\n")
-    widths, steps = ((32,), 20) if options.quick else ((32, 256), 150)
+    widths, steps = ((32,), 20) if options.quick else ((16, 64, 256), 200)
     job(program, data, widths, steps, options.output / "characters.png")
 
 
