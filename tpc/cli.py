@@ -56,8 +56,8 @@ def program_command(name: str) -> Callable[[Command], Command]:
             click.argument("file", type=click.Path(path_type=Path)),
         ):
             decorated = decorator(decorated)
-        command: Command = cli.command(name)(decorated)
-        return command
+        command: Any = cli.command(name)(decorated)
+        return command  # type: ignore[no-any-return]
 
     return wrap
 
@@ -230,12 +230,12 @@ def fmt(files: Sequence[Path], only_check: bool) -> None:
     """Put programs into their canonical layout."""
     from tpc.api import read_source
     from tpc.storage import write_text
-    from tpc.syntax import format_source
+    from tpc.syntax import format_program
 
     changed = 0
     for file in files:
         source = read_source(file)
-        text = format_source(source)
+        text = format_program(source)
         if text == source.text:
             continue
         changed += 1

@@ -93,7 +93,9 @@ def simulate_command(
     data, test = simulation_data(program, files, samples)
     limit = None
     if against is not None:
-        limit = program.limit(against).evaluate(test or data)
+        kernel = program.limit(against)
+        points = test or data
+        limit = kernel.evaluate({name: points[name] for name in kernel.inputs})
     with progress_bar("simulate", len(widths) * len(seeds) * max(steps, 1)) as show:
 
         def progress(number: int, done: int) -> None:

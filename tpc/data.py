@@ -148,4 +148,5 @@ def _encode(spec: InputSpec, array: np.ndarray) -> np.ndarray:
                 help=f"count classes from 0 to {classes - 1}",
             )
         )
-    return np.eye(classes)[array]
+    rows: np.ndarray = np.eye(classes)[array]
+    return rows

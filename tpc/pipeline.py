@@ -103,7 +103,16 @@ def _step(compilation: Compilation) -> str:
 def _unrolled(compilation: Compilation) -> str:
     from tpc.unroll import unroll
 
-    return print_graph(unroll(compilation.module, 2).roots)
+    run = unroll(compilation.module, 2)
+    roots = {
+        f"{name}@{t}": node for t, each in enumerate(run.outputs) for name, node in each.items()
+    }
+    roots |= {
+        f"{name}@{t}": node for t, each in enumerate(run.weights) for name, node in each.items()
+    }
+    roots |= {f"loss@{t}": node for t, node in enumerate(run.losses)}
+    verify(roots.values())
+    return print_graph(roots)
 
 
 def _scaling(compilation: Compilation) -> str:
@@ -113,7 +122,7 @@ def _scaling(compilation: Compilation) -> str:
 
 
 def _equations(compilation: Compilation) -> str:
-    return compilation.limit("ntk").text
+    return compilation.limit("ntk").text()
 
 
 def _kernel(compilation: Compilation) -> str:

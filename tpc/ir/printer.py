@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 
 from tpc.ir.module import Module
 from tpc.ir.node import Node, walk
@@ -44,14 +44,6 @@ def print_module(module: Module) -> str:
 
 def _line(node: Node, numbers: Mapping[Node, int]) -> str:
     operands = ", ".join(f"%{numbers[operand]}" for operand in node.operands)
-    attrs = " ".join(
-        f"{key}={_attribute(value)}" for key, value in sorted(node.attrs.items()) if key != "dims"
-    )
+    attrs = node.op.describe(node.attrs)
     body = f"{node.op.name}({operands})" if node.operands else node.op.name
     return f"%{numbers[node]} = {body}{' {' + attrs + '}' if attrs else ''} : {node.type}"
-
-
-def _attribute(value: Hashable) -> str:
-    if isinstance(value, tuple):
-        return "(" + ", ".join(_attribute(item) for item in value) + ")"
-    return str(value)

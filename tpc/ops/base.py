@@ -131,6 +131,11 @@ class Op(ABC):
         """
         raise MissingRule(node, "limit")
 
+    def describe(self, attrs: Mapping[str, Any]) -> str:
+        """Return the attributes as the printer shows them: those that are set, but not the axes."""
+        shown = sorted((k, v) for k, v in attrs.items() if k not in ("dims", "shape"))
+        return " ".join(f"{k}={_shown(v)}" for k, v in shown if v is not None and v is not False)
+
     def flops(self, node: Node, context: EvalContext) -> int:
         """Return the floating-point operations of one evaluation.
 
@@ -140,6 +145,12 @@ class Op(ABC):
         for extent in context.shape(node.type):
             count *= extent
         return count
+
+
+def _shown(attribute: object) -> str:
+    if isinstance(attribute, tuple):
+        return "(" + ", ".join(_shown(item) for item in attribute) + ")"
+    return str(attribute)
 
 
 @dataclass(frozen=True)

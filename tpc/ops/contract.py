@@ -81,6 +81,14 @@ class Contract(Op):
             out = (_BATCH, *out)
         return _product(arrays[0], arrays[1], left, right, out)
 
+    def describe(self, attrs: Mapping[str, Any]) -> str:
+        """Return the labels as in an einsum, a letter for each."""
+        left, right, out = (
+            "".join(chr(ord("a") + label) if label < 26 else f"<{label}>" for label in attrs[side])
+            for side in ("left", "right", "out")
+        )
+        return f"{left},{right}->{out}" + (" sum_batch" if attrs["sum_batch"] else "")
+
     def flops(self, node: Node, context: EvalContext) -> int:
         x, y = node.operands
         extents: dict[int, int] = {}
