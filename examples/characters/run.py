@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from kernels import Kernel
 from picture import draw
 
 import tpc
+from tpc.limit.predict import ridge_solve, tangent
 
 HERE = Path(__file__).resolve().parent
 Array = np.ndarray
@@ -73,11 +73,33 @@ def timed(what: str) -> Iterator[None]:
     print(f"{time.perf_counter() - start:.1f} s", file=sys.stderr)
 
 
-def kernel(program: tpc.Program, kind: str, data: Data) -> Kernel:
-    """Evaluate a limit of the program on the data."""
+def kernel(program: tpc.Program, kind: str, data: Data) -> tuple[Array, Array]:
+    """Return a limit between the training images, and from the test images to them."""
     limit = program.limit(kind)
     with timed(f"evaluating the {kind.upper()} on {len(data.x):,} images"):
-        return Kernel(limit.evaluate(data.x), limit.evaluate(data.test_x, data.x))
+        return limit.evaluate(data.x), limit.evaluate(data.test_x, data.x)
+
+
+def posterior(program: tpc.Program, data: Data) -> Result:
+    """Return the posterior mean of the Gaussian process that the network is before training."""
+    train, test = kernel(program, "nngp", data)
+    coefficients = ridge_solve(train, data.targets)
+    name = "NNGP: posterior mean, infinitely wide"
+    return Result(name, train @ coefficients, test @ coefficients)
+
+
+def descent(program: tpc.Program, data: Data, steps: int) -> tuple[Array, Array, Result]:
+    """Train the infinitely wide network.
+
+    Returns its outputs after 0, 1, ..., steps at the training and the test images, and where
+    training ends. The mean squared error is a sum over N images and k outputs times 2 / (N k).
+    """
+    train, test = kernel(program, "ntk", data)
+    training = tangent(train, test, data.targets, weight=2 / data.targets.size)
+    each_train, each_test = training.steps(learning_rate(program), range(steps + 1))
+    end_train, end_test = training.flow([np.inf])
+    end = Result("NTK: trained to the end, infinitely wide", end_train[0], end_test[0])
+    return each_train, each_test, end
 
 
 def network(program: tpc.Program, data: Data, width: int, steps: int) -> Array:
@@ -111,13 +133,11 @@ def table(results: Sequence[Result], data: Data) -> str:
 
 def job(program: tpc.Program, data: Data, widths: Sequence[int], steps: int, path: Path) -> None:
     """Evaluate the limits, train the networks, print the table and draw the picture."""
-    targets, count = data.targets, len(data.x)
-    nngp, ntk = (kernel(program, kind, data) for kind in ("nngp", "ntk"))
-    posterior = Result("NNGP: posterior mean, infinitely wide", *nngp.solve(targets))
-    end = Result("NTK: trained to the end, infinitely wide", *ntk.solve(targets))
-    rate = learning_rate(program)
-    train, test = ntk.descend(targets, rate, range(steps + 1))
-    results = [posterior, end, Result(f"NTK: {steps} steps, infinitely wide", train[-1], test[-1])]
+    count = len(data.x)
+    before = posterior(program, data)
+    train, test, end = descent(program, data, steps)
+    after = Result(f"NTK: {steps} steps, infinitely wide", train[-1], test[-1])
+    results = [before, end, after]
     curves = {}
     for width in widths:
         f = network(program, data, width, steps)
@@ -128,7 +148,7 @@ def job(program: tpc.Program, data: Data, widths: Sequence[int], steps: int, pat
     print(table(results, data))
     limit = [accuracy(each, data.test_y) for each in test]
     ends = {
-        "NNGP, posterior mean": accuracy(posterior.test, data.test_y),
+        "NNGP, posterior mean": accuracy(before.test, data.test_y),
         "NTK, trained to the end": accuracy(end.test, data.test_y),
     }
     answers = end.test.argmax(-1)
