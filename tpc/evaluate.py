@@ -110,8 +110,8 @@ def _mean(
     if kind == "nngp" or math.isinf(time):
         mean: np.ndarray = kernel_test @ ridge_solve(kernel, y, ridge)
         return mean
-    mean = tangent(kernel, kernel_test, y).flow([time])[1][-1]
-    return mean
+    at_time: np.ndarray = tangent(kernel, kernel_test, y).flow([time])[1]
+    return at_time[-1]
 
 
 def _scores(mean: np.ndarray, truth: np.ndarray | None) -> dict[str, float]:

@@ -48,4 +48,17 @@ CODES = (
         "A target of shape `[k]` may be given as one integer label for each sample, which becomes "
         "a one-hot row. Labels count from 0 to k - 1.",
     ),
+    Code(
+        "E0914",
+        "a batch that the data cannot fill",
+        "`--batch` draws that many different samples for each step. It is at least one and at most "
+        "the number of samples in the data.",
+    ),
+    Code(
+        "E0915",
+        "no predictions from a kernel with axes",
+        "Where the output keeps axes whose entries are not independent copies of each other "
+        "(tokens, pixels), its kernel has these axes too, and is no matrix between samples. Pool "
+        "or read out along them, or use the kernel itself.",
+    ),
 )
