@@ -181,10 +181,10 @@ class Limit:
                 _plain(X), None if X2 is None else _plain(X2), tolerance
             )
         except ValueError as error:
-            raise TpcError(Diagnostic("E0951", f"the samples do not fit: {error}")) from error
+            raise TpcError(Diagnostic("E0961", f"the samples do not fit: {error}")) from error
         except ArithmeticError as error:
             raise TpcError(
-                Diagnostic("E0952", str(error), help="ask for less: evaluate(..., tolerance=1e-6)")
+                Diagnostic("E0962", str(error), help="ask for less: evaluate(..., tolerance=1e-6)")
             ) from error
         return found
 
@@ -208,18 +208,18 @@ def limit(module: Module, kind: str) -> Limit:
             are not supported.
     """
     if kind not in _TITLES:
-        raise TpcError(Diagnostic("E0950", f"there is no limit of kind {kind!r}: nngp or ntk"))
+        raise TpcError(Diagnostic("E0960", f"there is no limit of kind {kind!r}: nngp or ntk"))
     try:
         return Limit(module, kind, derive(module, kind))
     except LimitRefusal as refusal:
         raise TpcError(
-            Diagnostic("E0953", refusal.message, _span(module, refusal.node), help=refusal.help)
+            Diagnostic("E0963", refusal.message, _span(module, refusal.node), help=refusal.help)
         ) from refusal
     except MissingRule as missing:
         detail = missing.detail or "it is not supported there"
         raise TpcError(
             Diagnostic(
-                "E0954",
+                "E0964",
                 f"`{missing.node.op.name}` has no rule for kernel limits here: {detail}",
                 _span(module, missing.node),
                 help="the class and finite widths do not need it: tpc classify, tpc simulate",

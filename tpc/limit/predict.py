@@ -114,7 +114,7 @@ class Tangent:
         if rate > self.largest_rate * (1 + 1e-9):
             raise TpcError(
                 Diagnostic(
-                    "E0955",
+                    "E0965",
                     f"gradient descent diverges at the learning rate {rate:g}",
                     help=f"take at most {self.largest_rate:g}",
                 )
@@ -205,12 +205,12 @@ def _checked(K: ArrayLike, K_test: ArrayLike, targets: ArrayLike) -> tuple[Array
     if kernel.shape != (count, count) or test.shape[1:] != (count,) or y.shape[:1] != (count,):
         raise TpcError(
             Diagnostic(
-                "E0956",
+                "E0966",
                 f"a kernel {kernel.shape}, test rows {test.shape} and targets {y.shape} do not fit",
                 help="kernels are (N, N) and (M, N), targets (N, k)",
             )
         )
     for name, array in (("kernel", kernel), ("test rows", test), ("targets", y)):
         if not np.all(np.isfinite(array)):
-            raise TpcError(Diagnostic("E0956", f"the {name} contain NaN or infinity"))
+            raise TpcError(Diagnostic("E0966", f"the {name} contain NaN or infinity"))
     return kernel, test, y

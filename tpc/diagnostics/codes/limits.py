@@ -4,45 +4,45 @@ from tpc.diagnostics.codes.code import Code
 
 CODES = (
     Code(
-        "E0950",
+        "E0960",
         "no such kind of limit",
         "Kernel limits are `nngp`, the covariance of the outputs at initialisation, and `ntk`, the "
         "tangent kernel that governs training in the kernel regime.",
     ),
     Code(
-        "E0951",
+        "E0961",
         "samples that do not fit the inputs of a program",
         "A kernel is evaluated on arrays of shape (N, *input shape), one per input, without NaN or "
         "infinity; several inputs are given as a mapping from their names.",
     ),
     Code(
-        "E0952",
+        "E0962",
         "an expectation that misses its tolerance",
         "Expectations without a closed form are Hermite series with a measured tail. For "
         "nonlinearities with kinks the series is slow where two inputs are nearly collinear; the "
         "error is then reported instead of a wrong number.",
     ),
     Code(
-        "E0953",
+        "E0963",
         "a program without this kernel limit",
         "The kernel diverges, an exponent has no value, or the derivation needs correlations that "
         "are not supported: of a weight with its transpose in one forward pass, or of the gradient "
         "with the output where the readout is used elsewhere too.",
     ),
     Code(
-        "E0954",
+        "E0964",
         "an op without a rule for kernel limits",
         "Every op states what its entries are in the limit. This one does not, for the values it "
         "is applied to here. Classification and finite-width simulation have rules of their own.",
     ),
     Code(
-        "E0955",
+        "E0965",
         "a learning rate that diverges",
         "In the kernel regime gradient descent multiplies the error along every eigenvector of the "
         "kernel by 1 - rate * eigenvalue; beyond 2 / (largest eigenvalue) that grows.",
     ),
     Code(
-        "E0956",
+        "E0966",
         "kernels and targets that do not fit",
         "Predictions take the kernel of the N training samples (N, N), its rows for the test "
         "samples (M, N) and targets (N, k), without NaN or infinity.",
