@@ -228,7 +228,8 @@ class _Reader:
     def _weight(self, name: str) -> WeightSize:
         if name not in self.run.trained:
             return WeightSize(math.inf, Status.FROZEN, math.inf, math.inf, ())
-        uses = tuple(self._use(path) for path in self.plan.uses(name))
+        paths = dict.fromkeys(map(_own_output, self.plan.uses(name)))
+        uses = tuple(self._use(path) for path in paths)
         update = min((use.update for use in uses), default=math.inf)
         shrinkage = self.run.trained[name].shrinkage(self.run.domain)
         return WeightSize(
@@ -245,17 +246,16 @@ class _Reader:
 
     def _alone(self, node: Node, operand: Node, change: Value) -> Value:
         """Return the part of a node's change that the change of one operand makes by itself."""
+        bilinear = node.op.name in _BILINEAR
         sizes = []
-        linear = node.op.name not in ("contract", "multiply")
         for other in node.operands:
             zero = nothing(other.type.sort)
             size = self.run.sizes[other]
             if other is operand:
-                sizes.append(Size(zero if linear else size.init, change))
+                sizes.append(Size(size.init if bilinear else zero, change))
             else:
-                sizes.append(Size(zero, zero) if linear else Size(size.total, zero))
-        scratch = self.run.context.scratch()
-        return node.op.exponents(node, sizes, scratch).change
+                sizes.append(Size(size.total if bilinear else zero, zero))
+        return node.op.exponents(node, sizes, self.run.context.scratch()).change
 
     def _multiplier(self, node: Node) -> Tropical:
         """Return the exponent of the powers of the width that multiply a result at once."""
@@ -301,6 +301,14 @@ class _Reader:
         seen = gradient + run.domain.exponent(-run.trained[name].spec.multiplier.power)
         if self._plain(seen) > -power.const:
             yield f"eps dominates the gradient of {name} in the limit: its steps are linear in it"
+
+
+_BILINEAR = ("contract", "multiply")
+
+
+def _own_output(path: tuple[Node, ...]) -> tuple[Node, ...]:
+    """Return the path to a weight's own output: a product with it, or else the weight as it is."""
+    return path if path[-1].op.name in _BILINEAR else path[:-1]
 
 
 def _status(update: Exponent) -> Status:
