@@ -77,7 +77,7 @@ def run(module: Module, plan: Plan, domain: Domain) -> Run:
     trained = how_trained(module)
     context = ScalingContext(domain, module.params)
     context.changes = {n: nothing(spec.type.sort) for n, spec in module.params.items()}
-    machine = _Machine(plan, context)
+    machine = Machine(plan, context)
     for step in range(_PATIENCE):
         machine.evaluate()
         result = Run(plan, context, machine.sizes, trained, step, *machine.verdict())
@@ -86,7 +86,7 @@ def run(module: Module, plan: Plan, domain: Domain) -> Run:
     raise Unsettled(f"sizes still change after {_PATIENCE} training steps")
 
 
-def _advance(machine: _Machine, trained: Mapping[str, Trained]) -> bool:
+def _advance(machine: Machine, trained: Mapping[str, Trained]) -> bool:
     """Add one step's updates to the weights; return whether that changed a size."""
     context, plan = machine.context, machine.plan
     gradients = {name: machine.sizes[plan.gradients[name]] for name in trained}
@@ -101,7 +101,7 @@ def _advance(machine: _Machine, trained: Mapping[str, Trained]) -> bool:
     return moved
 
 
-class _Machine:
+class Machine:
     """Evaluates the graph again and again; what no change has reached is not evaluated again."""
 
     def __init__(self, plan: Plan, context: ScalingContext) -> None:
