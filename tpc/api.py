@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tpc.limit import Limit
     from tpc.scaling import Classification, Region
     from tpc.simulate import Simulation
+    from tpc.slopes import Slopes
 
 _LARGEST_PROGRAM = 16 * 2**20
 
@@ -160,6 +161,27 @@ class Program:
             batches=batches,
             record=record,
         )
+
+    def slopes(
+        self,
+        data: Mapping[str, np.ndarray] | None = None,
+        *,
+        test: Mapping[str, np.ndarray] | None = None,
+        widths: Sequence[int] = (64, 128, 256, 512, 1024),
+        seeds: Iterable[int] = range(6),
+        steps: int | None = None,
+    ) -> Slopes:
+        """Measure what :meth:`classify` predicts: see :func:`tpc.slopes.slopes`.
+
+        Without ``data``, random samples of the program's shapes are used.
+        """
+        from tpc.slopes import slopes
+        from tpc.study import random_data
+
+        if data is None:
+            data = random_data(self.module, 4)
+        found = self.classify()
+        return slopes(self.module, found, data, test=test, widths=widths, seeds=seeds, steps=steps)
 
     def summary(self) -> dict[str, Any]:
         """Return what ``tpc check --json`` prints."""

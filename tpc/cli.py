@@ -192,6 +192,11 @@ def compile_command(
     help="How many random samples to make where no data are given.",
 )
 @click.option("--against", type=click.Choice(("nngp", "ntk")), help="Measure distances to a limit.")
+@click.option(
+    "--slopes",
+    is_flag=True,
+    help="Measure the exponents that classify predicts, of every named value (coordinate check).",
+)
 @click.option("--plot", type=click.Path(path_type=Path), help="Draw sizes and losses to a file.")
 @click.option("--output", type=click.Path(path_type=Path), help="Save f and losses as .npz.")
 def simulate(file: Path, settings: Sequence[str], form: str, as_json: bool, **request: Any) -> None:

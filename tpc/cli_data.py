@@ -83,6 +83,7 @@ def simulate_command(
     batch: int | None,
     samples: int,
     against: str | None,
+    slopes: bool,
     plot: Path | None,
     output: Path | None,
 ) -> tuple[dict[str, Any], str]:
@@ -91,6 +92,10 @@ def simulate_command(
     from tpc.study import study
 
     data, test = simulation_data(program, files, samples)
+    if slopes:
+        if batch is not None or against is not None or output is not None:
+            raise click.UsageError("--slopes goes with none of --batch, --against and --output")
+        return slopes_command(program, data, test, widths, seeds, steps, plot)
     limit = None
     if against is not None:
         kernel = program.limit(against)
@@ -120,6 +125,37 @@ def simulate_command(
     if output is not None:
         _save(found, output)
     return found.to_json(), study_text(found)
+
+
+def slopes_command(
+    program: Any,
+    data: Any,
+    test: Any,
+    widths: tuple[int, ...],
+    seeds: tuple[int, ...],
+    steps: int,
+    plot: Path | None,
+) -> tuple[dict[str, Any], str]:
+    """Do what ``tpc simulate --slopes`` does; return its JSON object and its text."""
+    from tpc.slopes import slopes
+
+    predicted = program.classify()
+    with progress_bar("slopes", len(widths) * len(seeds)) as show:
+        found = slopes(
+            program.module,
+            predicted,
+            data,
+            test=test,
+            widths=widths,
+            seeds=seeds,
+            steps=steps or None,
+            progress=show,
+        )
+    if plot is not None:
+        from tpc.report.slopes import slopes_plot
+
+        slopes_plot(found, plot, program.source.name)
+    return found.to_json(), found.text()
 
 
 def _save(found: Any, output: Path) -> None:

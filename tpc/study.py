@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from tpc.ir import Module
+    from tpc.ir.node import Node
     from tpc.simulate import Simulation
 
 
@@ -159,21 +160,85 @@ def _per_coordinate(kernel: np.ndarray, ndim: int) -> np.ndarray:
 
 
 def random_data(module: Module, count: int, seed: int = 0) -> dict[str, np.ndarray]:
-    """Return random inputs and targets of the program's shapes, for a quick look without data.
+    """Return random inputs and targets of the program's shapes, for a look without data.
 
-    Real inputs are standard normal, integer inputs uniform, targets standard normal (one-hot rows
-    where the loss is a cross-entropy makes no difference to scaling, so none is guessed).
+    Real inputs are Gaussian with unit mean square norm along their last axis (standard normal over
+    the square root of its size), so that an input layer with entries of order one gives values of
+    order one. Integers are uniform. Targets fit the loss where the graph shows it (see
+    :func:`target_kinds`): one-hot rows for a cross-entropy, zeros and ones for a logistic loss,
+    standard normal otherwise.
     """
     import numpy as np
 
     random = np.random.default_rng(seed)
-    arrays = {}
+    kinds = target_kinds(module)
+    arrays: dict[str, np.ndarray] = {}
     for name, spec in module.inputs.items():
         if spec.role == "noise":
             continue
         shape = (count, *(int(dim.count) for dim in spec.type.dims))
         below = spec.type.below
-        arrays[name] = (
-            random.standard_normal(shape) if below is None else random.integers(1, below + 1, shape)
-        )
+        if below is not None:
+            arrays[name] = random.integers(1, below + 1, shape)
+        elif kinds.get(name) == "probabilities":
+            arrays[name] = np.eye(shape[-1])[random.integers(0, shape[-1], shape[:-1])]
+        elif kinds.get(name) == "binary":
+            arrays[name] = random.integers(0, 2, shape).astype(float)
+        else:
+            norm = shape[-1] if spec.role == "input" and len(shape) > 1 else 1
+            arrays[name] = random.standard_normal(shape) / norm**0.5
     return arrays
+
+
+def target_kinds(module: Module) -> dict[str, str]:
+    """Return which targets must be "probabilities" or "binary", read off the loss.
+
+    A target that multiplies a log-softmax is a row of probabilities; one that multiplies what a
+    softplus is applied to is a label 0 or 1. Indexing and constant factors are seen through. Other
+    losses take any real target.
+    """
+    from tpc.ir.node import walk
+
+    nodes = list(walk([module.loss])) if module.loss is not None else []
+    logits = {
+        _plain(node.operands[0])
+        for node in nodes
+        if node.op.name == "apply" and node.attrs["activation"].name == "softplus"
+    }
+    found: dict[str, str] = {}
+    for node in nodes:
+        for target, other in _products(node):
+            name = target.attrs["name"]
+            if module.inputs[name].role != "target":
+                continue
+            if _is_log_softmax(other):
+                found[name] = "probabilities"
+            elif _plain(other) in logits:
+                found[name] = "binary"
+    return found
+
+
+def _products(node: Node) -> Iterator[tuple[Node, Node]]:
+    """Yield (input, other operand) of an elementwise product with an input."""
+    if node.op.name == "multiply":
+        for one, other in (node.operands, node.operands[::-1]):
+            if _plain(one).op.name == "input":
+                yield _plain(one), other
+
+
+def _plain(node: Node) -> Node:
+    """Return what a value is before constants multiply it and parts are taken of it."""
+    while node.operands and (node.op.transparent or node.op.name == "scale"):
+        node = node.operands[0]
+    return node
+
+
+def _is_log_softmax(node: Node) -> bool:
+    node = _plain(node)
+    parts = [_unrepeated(operand) for operand in node.operands]
+    return node.op.name == "add" and any(part.op.name == "logsumexp" for part in parts)
+
+
+def _unrepeated(node: Node) -> Node:
+    node = _plain(node)
+    return _plain(node.operands[0]) if node.op.name == "repeat" else node

@@ -21,6 +21,15 @@ COMMANDS = {
     "`tpc classify --json`": ["classify", PERCEPTRON],
     "`tpc classify --json` with unknown exponents": ["classify", PHASE],
     "`tpc simulate --json`": ["simulate", CHARACTERS, "--widths", "8", "--seeds", "1"],
+    "`tpc simulate --slopes --json`": [
+        "simulate",
+        PERCEPTRON,
+        "--slopes",
+        "--widths",
+        "8,16",
+        "--seeds",
+        "1",
+    ],
 }
 
 

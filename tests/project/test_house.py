@@ -27,6 +27,7 @@ LAYERS = (
         "report",
         "data",
         "study",
+        "slopes",
         "evaluate",
         "pipeline",
         "api",

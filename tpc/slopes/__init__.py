@@ -1,0 +1,18 @@
+"""Slopes: what classify predicts, measured at finite widths (the coordinate check)."""
+
+from tpc.slopes.measure import Sizes, measured
+from tpc.slopes.rates import rate_factor, with_rates
+from tpc.slopes.row import Row, Verdict
+from tpc.slopes.slopes import WIDTHS, Slopes, slopes
+
+__all__ = [
+    "WIDTHS",
+    "Row",
+    "Sizes",
+    "Slopes",
+    "Verdict",
+    "measured",
+    "rate_factor",
+    "slopes",
+    "with_rates",
+]
