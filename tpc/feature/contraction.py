@@ -1,0 +1,157 @@
+"""Sums of products in the limit: inner products, outer products, matrices on vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tpc.feature.matrix import Matrix, Outer, act, rest_of_inner
+from tpc.feature.value import HALF, Value, combine, largest, plus, zero
+from tpc.ops.base import MissingRule
+from tpc.scaling.characters import TRIVIAL, intersects
+
+if TYPE_CHECKING:
+    from tpc.feature.context import FeatureContext
+    from tpc.ir.node import Node
+    from tpc.ops.base import Array
+
+STAGE = "feature-learning limit"
+_BATCH = -1
+Labels = tuple[int, ...]
+
+
+def contraction(
+    node: Node, operands: Sequence[Value | Matrix], context: FeatureContext
+) -> Value | Matrix:
+    """Return the limit of a contraction (see :class:`tpc.ops.contract.Contract`)."""
+    x, y = operands
+    left, right, out = _labels(node)
+    if isinstance(x, Matrix) and isinstance(y, Value):
+        return _action(node, x, y, left, right, out, context)
+    if isinstance(y, Matrix) and isinstance(x, Value):
+        return _action(node, y, x, right, left, out, context)
+    if isinstance(x, Matrix) or isinstance(y, Matrix):
+        raise MissingRule(node, STAGE, "products of matrices with matrices")
+    if node.type.sort > 1:
+        return _outer(node, x, y, left, right, out)
+    shared = _widths(node, 0, left) & _widths(node, 1, right)
+    if shared and not shared & set(out):
+        return _moment(node, x, y, context)
+    return combine(x, y, lambda a, b: node.op.evaluate(node, [a, b], context.arrays))
+
+
+def width_sum(
+    node: Node, operands: Sequence[Value | Matrix], context: FeatureContext
+) -> Value | Matrix:
+    """Return the limit of a sum over axes: over a width, n times an expectation."""
+    (x,) = operands
+    axes = node.attrs["axes"]
+    if isinstance(x, Matrix):
+        return _matrix_sum(node, x, context)
+    (operand,) = node.operands
+    lead = int(operand.type.batched)
+    wide = [axis for axis in axes if axis in operand.type.width_axes]
+    if not wide:
+        return x.mapped(lambda array: node.op.evaluate(node, [array], context.arrays))
+    rest = largest(plus(x.power, HALF), plus(x.rest, 1))
+    finite = tuple(axis + lead - (axis > wide[0]) for axis in axes if axis != wide[0])
+    mean = context.space.mean(x.array, wide[0] + lead).sum(axis=finite)
+    if x.power is None or not intersects(x.signs, TRIVIAL):
+        return zero(mean, rest)
+    return Value(mean, plus(x.power, 1), rest)
+
+
+def _matrix_sum(node: Node, x: Matrix, context: FeatureContext) -> Value:
+    (operand,) = node.operands
+    axes = [axis for axis in node.attrs["axes"] if axis in operand.type.width_axes]
+    first = axes[0] == operand.type.width_axes[0]
+    over_rows = x.transposed if first else x
+    length = over_rows.shape[1]
+    ones = Value(context.space.constant((1, length), 1, 1.0))
+    found = act(over_rows, ones, context)
+    if len(axes) == 1:
+        return found.mapped(lambda array: array[0])
+    rest = largest(plus(found.power, HALF), plus(found.rest, 1))
+    mean = context.space.mean(found.array[0], 0)
+    if found.power is None or not intersects(found.signs, TRIVIAL):
+        return zero(mean, rest)
+    return Value(mean, plus(found.power, 1), rest)
+
+
+def _labels(node: Node) -> tuple[Labels, Labels, Labels]:
+    """Return the labels of operands and result, with the batch as one of them."""
+    left, right, out = (node.attrs[name] for name in ("left", "right", "out"))
+    lead = (_BATCH,)
+    return (
+        lead * node.operands[0].type.batched + left,
+        lead * node.operands[1].type.batched + right,
+        lead * node.type.batched + out,
+    )
+
+
+def _widths(node: Node, position: int, labels: Labels) -> set[int]:
+    type_ = node.operands[position].type
+    return {labels[axis + int(type_.batched)] for axis in type_.width_axes}
+
+
+def _moment(node: Node, x: Value, y: Value, context: FeatureContext) -> Value:
+    """An inner product over the width: a law of large numbers, exactly zero by signs, or small."""
+    rest = rest_of_inner(x, y)
+    power = plus(x.power, y.power, 1)
+    if power is None or not intersects(x.signs, y.signs):
+        return zero(np.empty(context.arrays.shape(node.type)), rest)
+    array = node.op.evaluate(node, [x.array, y.array], context.arrays) * context.space.weight
+    return Value(array, power, rest)
+
+
+def _outer(node: Node, x: Value, y: Value, left: Labels, right: Labels, out: Labels) -> Matrix:
+    """A sum of outer products: what one training step adds to a matrix."""
+    (row,) = _widths(node, 0, left)
+    (column,) = _widths(node, 1, right)
+    if set(out) != {row, column}:
+        raise MissingRule(node, STAGE, "a matrix with finite axes, or one for each sample")
+    summed = [label for label in left if label != row]
+    u = x.mapped(lambda array: _rows(array, left, [*summed, row]))
+    v = y.mapped(lambda array: _rows(array, right, [*summed, column]))
+    shape = (u.array.shape[1], v.array.shape[1])
+    terms = () if u.is_zero or v.is_zero else (Outer(u, v),)
+    result = Matrix(shape, terms)
+    return result if out.index(row) < out.index(column) else result.transposed
+
+
+def _rows(array: Array, labels: Labels, order: Sequence[int]) -> Array:
+    moved = array.transpose([labels.index(label) for label in order])
+    return np.ascontiguousarray(moved.reshape(-1, moved.shape[-1]))
+
+
+def _action(
+    node: Node,
+    matrix: Matrix,
+    x: Value,
+    of_matrix: Labels,
+    of_vector: Labels,
+    out: Labels,
+    context: FeatureContext,
+) -> Value:
+    """A matrix, or its transpose, on vectors that finite axes and samples index."""
+    if len(of_matrix) != 2:
+        raise MissingRule(node, STAGE, "a matrix with finite axes, or one for each sample")
+    summed = [label for label in of_matrix if label in of_vector and label not in out]
+    if len(summed) != 1 or set(of_matrix) <= set(of_vector):
+        raise MissingRule(node, STAGE, "entries of a matrix are multiplied by a vector's")
+    kept = of_matrix[1 - of_matrix.index(summed[0])]
+    acting = matrix if of_matrix.index(summed[0]) == 1 else matrix.transposed
+    order = [label for label in of_vector if label != summed[0]]
+    moved = x.array.transpose([of_vector.index(label) for label in (*order, summed[0])])
+    samples = context.independent and _BATCH in order
+    rows = moved.reshape(*((len(moved), -1) if samples else (-1,)), moved.shape[-1])
+    found = act(acting, x.mapped(lambda _: rows), context)
+    final = [*order, kept]
+
+    def back(array: Array) -> Array:
+        shaped = array.reshape(*moved.shape[:-1], -1)
+        return shaped.transpose([final.index(label) for label in out])
+
+    return found.mapped(back)

@@ -1,0 +1,40 @@
+"""Evaluation of a graph in the limit: a walk that asks the rules of the ops."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from tpc.feature.rules import apply_rule
+from tpc.ir.node import walk
+
+if TYPE_CHECKING:
+    from tpc.feature.context import FeatureContext
+    from tpc.feature.rules import Operand
+    from tpc.ir.node import Node
+
+
+def evaluate(
+    roots: Sequence[Node], bound: Mapping[Node, Operand], context: FeatureContext
+) -> tuple[Operand, ...]:
+    """Return the limits of ``roots``, given those of the leaves in ``bound``.
+
+    Every node is evaluated once, and its value freed after its last use.
+
+    Raises:
+        MissingRule: an op has no rule for this limit.
+        TpcError: the program has no deterministic limit here.
+    """
+    order = list(walk(roots))
+    uses = Counter(operand for node in order for operand in node.operands)
+    uses.update(roots)
+    values: dict[Node, Operand] = {}
+    for node in order:
+        operands = [values[operand] for operand in node.operands]
+        values[node] = bound[node] if node in bound else apply_rule(node, operands, context)
+        for operand in node.operands:
+            uses[operand] -= 1
+            if not uses[operand]:
+                del values[operand]
+    return tuple(values[root] for root in roots)

@@ -1,0 +1,57 @@
+"""What a run will need, foreseen before it starts."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from tpc.diagnostics import Diagnostic, TpcError
+
+_CHUNK = 2**24
+
+
+@dataclass(frozen=True)
+class Needs:
+    """Rows of ``size`` numbers: of initial weights, of one training step's values, of the products
+    that initial matrices remember, of the updates of matrices; and of one test point's values.
+    """
+
+    size: int
+    initial: int
+    step: int
+    memory: int
+    updates: int
+    point: int
+
+    def bytes(self, points: int) -> int:
+        """Return the memory that is needed with ``points`` test points at once."""
+        rows = 3 * self.initial + self.step + self.memory + self.updates + points * self.point
+        return 8 * self.size * rows
+
+
+def fitting(needs: Needs, points: int) -> int:
+    """Return how many test points to evaluate at once.
+
+    Raises:
+        TpcError: not even one fits.
+    """
+    chunk = max(1, min(points, _CHUNK // max(1, needs.size * needs.point)))
+    there = _available()
+    if needs.bytes(chunk) > there:
+        raise TpcError(
+            Diagnostic(
+                "E0926",
+                f"the run needs about {needs.bytes(chunk) / 2**30:,.1f} GB "
+                f"with {needs.size} samples of Z, but {there / 2**30:,.1f} GB are free",
+                help="take fewer particles (particles = ...), a larger tolerance, "
+                "fewer steps or smaller batches",
+            )
+        )
+    return chunk
+
+
+def _available() -> int:
+    pages = os.sysconf("SC_AVPHYS_PAGES") if "SC_AVPHYS_PAGES" in os.sysconf_names else 0
+    total = os.sysconf("SC_PHYS_PAGES")
+    # what the system caches is given back on demand: count half of the memory at least
+    return os.sysconf("SC_PAGE_SIZE") * max(pages, total // 2)

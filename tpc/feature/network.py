@@ -1,0 +1,169 @@
+"""One network in the limit, being trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from tpc.diagnostics import Diagnostic, TpcError
+from tpc.feature.context import FeatureContext
+from tpc.feature.evaluate import evaluate
+from tpc.feature.limits import settled
+from tpc.feature.value import Value
+from tpc.feature.weights import Weight, initial
+from tpc.ir.node import Node, walk
+from tpc.ops.add import add
+from tpc.ops.input import INPUT
+from tpc.ops.param import PARAM, param
+from tpc.ops.power import power as power_of
+from tpc.ops.scale import scale
+from tpc.ops.sum import total as sum_of
+from tpc.optimizers.settings import settings
+from tpc.scaling.characters import TRIVIAL, generator
+from tpc.unroll import training_step
+
+if TYPE_CHECKING:
+    from tpc.exact import Coefficient
+    from tpc.feature.rules import Operand
+    from tpc.feature.space import Space
+    from tpc.ir.module import Module
+    from tpc.ops.base import Array
+    from tpc.optimizers.settings import Settings
+
+Extents = Mapping[tuple[str, int], int]
+
+
+class FeatureNetwork:
+    """The limit of a network: its weights, and the state of its optimizer.
+
+    ``steps`` is how many training steps there will be at most; ``extents`` the sizes of finite axes
+    of weights, (name, axis), where they differ from the program's (see tpc.feature.project).
+    """
+
+    def __init__(
+        self,
+        module: Module,
+        space: Space,
+        steps: int,
+        seed: int = 0,
+        extents: Mapping[tuple[str, int], int] = MappingProxyType({}),
+    ) -> None:
+        self.module, self.space, self.seed = module, space, seed
+        self._steps = 0
+        self.weights: dict[str, Weight] = {}
+        for number, (name, spec) in enumerate(module.params.items()):
+            found = settings(module, name) if name in module.trained else None
+            signs = generator(number) if spec.init == "normal" else TRIVIAL
+            self.weights[name] = initial(
+                spec, self._shape(name, extents), found, space, signs, steps
+            )
+        self._plan = {
+            name: weight.settings
+            for name, weight in self.weights.items()
+            if weight.settings is not None
+        }
+        self._roots: tuple[Node, ...] = ()
+        if module.loss is not None:
+            step = training_step(module)
+            self._roots = (step.loss, *step.gradients.values())
+
+    def _shape(self, name: str, extents: Extents) -> tuple[int, ...]:
+        shape = self.module.params[name].type.shape(self.space.size)
+        return tuple(extents.get((name, axis), extent) for axis, extent in enumerate(shape))
+
+    def step(self, data: Mapping[str, Array], count: int) -> float:
+        """Train for one step on ``count`` samples; return the loss before it."""
+        self._steps += 1
+        context = FeatureContext(
+            self.space, count, self.module.params, seed=self.seed, step=self._steps
+        )
+        loss, *found = self._evaluate(self._roots, data, context)
+        assert isinstance(loss, Value)
+        gradients = dict(zip(self.module.trained, found, strict=True))
+        clipped = self._clipped(gradients, context)
+        for name in self._plan:
+            self.weights[name].move(clipped[name])
+        return float(settled(loss, self._roots[0])[0])
+
+    def predict(
+        self, roots: Sequence[Node], data: Mapping[str, Array], count: int, stream: int = 0
+    ) -> tuple[Array, ...]:
+        """Return outputs at ``count`` samples, each on its own; the weights keep no trace of them.
+
+        ``stream`` selects the random numbers that belong to the samples alone.
+        """
+        context = FeatureContext(
+            self.space,
+            count,
+            self.module.params,
+            independent=True,
+            stream=stream,
+            seed=self.seed,
+            step=-1 - self._steps,
+        )
+        found = self._evaluate(roots, data, context)
+        self.space.give_back()
+        arrays = []
+        for value, root in zip(found, roots, strict=True):
+            if not isinstance(value, Value) or root.type.sort:
+                raise TpcError(Diagnostic("E0952", "an output with a width axis has no value"))
+            arrays.append(settled(value, root)[0])
+        return tuple(arrays)
+
+    def _evaluate(
+        self, roots: Sequence[Node], data: Mapping[str, Array], context: FeatureContext
+    ) -> tuple[Operand, ...]:
+        bound: dict[Node, Operand] = {}
+        for node in walk(roots):
+            if node.op is PARAM:
+                bound[node] = self.weights[node.attrs["name"]].value
+            elif node.op is INPUT:
+                bound[node] = Value(data[node.attrs["name"]])
+        return evaluate(roots, bound, context)
+
+    def _clipped(
+        self, gradients: Mapping[str, Operand], context: FeatureContext
+    ) -> dict[str, Operand]:
+        """Return the gradients, those of a bounded group times the factor of their common norm."""
+        result = dict(gradients)
+        for name, each in self._plan.items():
+            if each.clip is not None:
+                factor, power = self._clip(each, each.clip, gradients, context)
+                result[name] = result[name].scaled(factor, power)
+        return result
+
+    def _clip(
+        self,
+        each: Settings,
+        bound: Coefficient,
+        gradients: Mapping[str, Operand],
+        context: FeatureContext,
+    ) -> tuple[float, Fraction]:
+        """Return ``min(1, bound / norm)`` as a number and a power of the width."""
+        leaves = {name: param(name, self.module.params[name].type.dims) for name in each.group}
+        raw = {name: scale(leaves[name], self.module.params[name].multiplier) for name in leaves}
+        root = square_norm(raw, each.group)
+        bound_to = {leaf: gradients[name] for name, leaf in leaves.items()}
+        (square,) = evaluate([root], bound_to, context)
+        assert isinstance(square, Value)
+        if square.power is None:
+            return 1.0, Fraction(0)
+        norm, power = float(square.array) ** 0.5, square.power / 2
+        level, size = bound.constant.value, bound.power.const
+        if size > power or (size == power and level >= norm):
+            return 1.0, Fraction(0)
+        return level / norm, size - power
+
+
+def square_norm(gradients: Mapping[str, Node], group: Sequence[str]) -> Node:
+    """Return the sum of squares of all entries of the gradients of a group of weights."""
+    squares = []
+    for name in group:
+        node = power_of(gradients[name], Fraction(2))
+        squares.append(sum_of(node, tuple(range(node.type.rank))))
+    result = squares[0]
+    for square in squares[1:]:
+        result = add(result, square)
+    return result

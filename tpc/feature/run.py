@@ -1,0 +1,262 @@
+"""Training in the limit, as the user asks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tpc.diagnostics import Diagnostic, TpcError
+from tpc.feature.draws import SOBOL, Draws
+from tpc.feature.memory import Needs, fitting
+from tpc.feature.network import FeatureNetwork
+from tpc.feature.plan import Method, arguments, live_vectors, method, updates
+from tpc.feature.project import rotations
+from tpc.feature.result import Run, gathered
+from tpc.feature.space import Full, Gaussians, Particles, Space
+from tpc.ops.base import MissingRule
+from tpc.simulate.checks import check_batches, check_exponents
+from tpc.simulate.data import checked, inputs_of
+from tpc.simulate.training import training_roots
+
+if TYPE_CHECKING:
+    from tpc.ir.module import Module
+    from tpc.ops.base import Array
+
+#: Standard error of the outputs that is aimed at where no tolerance is given.
+TOLERANCE = 0.0025
+REPLICATES = 8
+_FIRST = 1024
+_MOST = 2**20
+
+Progress = Callable[[int, int], None]
+
+
+def feature_limit(module: Module) -> FeatureLimit:
+    """Return the infinite-width limit of a program's training, features included."""
+    return FeatureLimit(module)
+
+
+class FeatureLimit:
+    """The limit of a training run (TP4): a program in which features may move.
+
+    ``method`` says how it is evaluated: see :mod:`tpc.feature.plan`.
+    """
+
+    def __init__(self, module: Module) -> None:
+        check_exponents(module)
+        self.module = module
+        self.outputs = {value.name: value.node for value in module.outputs}
+        self._steps = _rules(training_roots, module)
+        self.method: Method = method(module, (*self._steps, *self.outputs.values()))
+
+    def train(
+        self,
+        data: Mapping[str, Any],
+        steps: int,
+        *,
+        test: Mapping[str, Any] | None = None,
+        batches: Sequence[Any] | None = None,
+        tolerance: float | None = None,
+        particles: int | None = None,
+        replicates: int = REPLICATES,
+        seed: int = 0,
+        progress: Progress | None = None,
+    ) -> Run:
+        """Train for ``steps`` steps and return the outputs at the test points after each.
+
+        ``data`` has an array (N, axes) for every input and target, ``test`` the points of
+        interest (by default those of ``data``). Every step sees all samples, or those of
+        ``batches[step]`` (0-based). ``tolerance`` bounds the standard error of every output
+        (absolute); ``particles`` fixes the number of samples of Z of each of the independent
+        ``replicates`` instead. Linear programs need neither: their limit is exact. ``progress``
+        is called with the steps done and their total.
+
+        Raises:
+            TpcError: data or request do not fit the program, it has no deterministic limit here,
+                an op has no rule, or the run would not fit into memory (with the figure).
+        """
+        request = _Request(self, data, steps, test, batches, seed, progress)
+        if self.method == "linear":
+            return request.exact()
+        if particles is not None:
+            return request.sampled(particles, max(1, replicates))
+        return request.within(tolerance or TOLERANCE, max(2, replicates))
+
+    def __repr__(self) -> str:
+        return f"<FeatureLimit, evaluated by {self.method}>"
+
+
+class _Request:
+    """A checked request."""
+
+    def __init__(
+        self,
+        limit: FeatureLimit,
+        data: Mapping[str, Any],
+        steps: int,
+        test: Mapping[str, Any] | None,
+        batches: Sequence[Any] | None,
+        seed: int,
+        progress: Progress | None,
+    ) -> None:
+        self.limit, self.module, self.steps = limit, limit.module, steps
+        self.seed, self.progress = seed, progress
+        self.roots = tuple(limit.outputs.values())
+        points, what = (data, "data") if test is None else (test, "test data")
+        names = inputs_of(self.module, self.roots)
+        self.points, self.count = checked(self.module, points, names, 1, what)
+        self.data, self.batches, self.largest = self._training(data, batches)
+        self._rotate()
+
+    def _training(
+        self, data: Mapping[str, Any], batches: Sequence[Any] | None
+    ) -> tuple[dict[str, Array], list[Any], int]:
+        loss = self.module.loss
+        if not self.steps:
+            return {}, [], 1
+        if loss is None:
+            raise TpcError(Diagnostic("E0927", "this program has no train: block, so no steps"))
+        arrays, count = checked(self.module, data, inputs_of(self.module, [loss]), 1)
+        if batches is None:
+            return arrays, [slice(None)] * self.steps, count
+        check_batches(batches, self.steps, count)
+        chosen = [np.asarray(batch) for batch in batches[: self.steps]]
+        return arrays, chosen, max(len(batch) for batch in chosen)
+
+    def _rotate(self) -> None:
+        """Give the data in coordinates of their span where the program cannot tell."""
+        loss, *found = self.limit._steps or (None,)
+        gradients = dict(zip(self.module.trained, found, strict=True)) if loss is not None else {}
+        sets = [self.data or self.points, self.points]
+        self.extents: dict[tuple[str, int], int] = {}
+        for rotation in rotations(self.module, self.roots, gradients, loss, sets):
+            self.data = rotation.applied(self.data)
+            self.points = rotation.applied(self.points)
+            self.extents |= dict.fromkeys(rotation.params, len(rotation.basis))
+
+    # -- ways to evaluate --------------------------------------------------------------------------
+
+    def exact(self) -> Run:
+        """Evaluate a linear program with as many Gaussians as it turns out to need."""
+        size = 2 * (1 + self._initial_rows()) + 8 * arguments(self.limit._steps) * self.largest
+        while True:
+            self._needs(size, 1)
+            try:
+                found = [self._train(Gaussians(size), 0, 1)]
+            except Full as full:
+                size = 2 * full.needed
+                continue
+            return gathered(self.module, found, self.limit.method, size)
+
+    def sampled(self, particles: int, replicates: int) -> Run:
+        """Evaluate independent replicates of a given number of particles."""
+        chunk = self._needs(particles, self.count)
+        found = []
+        for replicate in range(replicates):
+            draws = Draws(self.seed * 1_000_003 + replicate, self._quasi())
+            found.append(self._train(Particles(particles, draws), replicate, replicates, chunk))
+        return gathered(self.module, found, self.limit.method, particles)
+
+    def within(self, tolerance: float, replicates: int) -> Run:
+        """Evaluate with more and more particles, until the error bar is below ``tolerance``."""
+        particles = _FIRST
+        while True:
+            run = self.sampled(particles, replicates)
+            worst = float(np.nanmax(run.error, initial=0.0))
+            if worst <= tolerance or not np.isfinite(run.f).all():
+                return run
+            # errors fall like 1/sqrt(M) or faster
+            wanted = particles * min(64.0, max(2.0, 1.3 * (worst / tolerance) ** 2))
+            particles = 2 ** int(np.ceil(np.log2(wanted)))
+            if particles > _MOST:
+                raise TpcError(
+                    Diagnostic(
+                        "E0953",
+                        f"a standard error of {tolerance:g} would need about {particles} particles "
+                        f"(it is {worst:.2g} with {run.particles})",
+                        help="allow a larger tolerance, or more replicates",
+                    )
+                )
+
+    def _train(self, space: Space, replicate: int, replicates: int, chunk: int = 0) -> Any:
+        """Return outputs (steps + 1, N_test, axes) by name and losses; NaN after divergence."""
+        network = _rules(FeatureNetwork, self.module, space, self.steps, self.seed, self.extents)
+        path = [self._predict(network, chunk)]
+        losses = np.full(self.steps, np.nan)
+        for step, batch in enumerate(self.batches):
+            rows = {name: array[batch] for name, array in self.data.items()}
+            count = len(next(iter(rows.values()))) if rows else 1
+            try:
+                with np.errstate(all="ignore"):
+                    losses[step] = _rules(network.step, rows, count)
+                    path.append(self._predict(network, chunk))
+            except (np.linalg.LinAlgError, FloatingPointError):
+                break  # infinite or undefined numbers: the run has diverged
+            if self.progress is not None:
+                self.progress(replicate * self.steps + step + 1, replicates * self.steps)
+        missing = self.steps + 1 - len(path)
+        path += [{name: np.full(a.shape, np.nan) for name, a in path[0].items()}] * missing
+        return {name: np.stack([each[name] for each in path]) for name in path[0]}, losses
+
+    def _predict(self, network: FeatureNetwork, chunk: int) -> dict[str, Array]:
+        chunk = chunk or self.count
+        parts = []
+        for start in range(0, self.count, chunk):
+            rows = {name: array[start : start + chunk] for name, array in self.points.items()}
+            count = min(chunk, self.count - start)
+            found = _rules(network.predict, self.roots, rows, count, start)
+            parts.append(
+                [
+                    _spread(a, root.type.batched, count)
+                    for a, root in zip(found, self.roots, strict=True)
+                ]
+            )
+        return {
+            name: np.concatenate([part[k] for part in parts])
+            for k, name in enumerate(self.limit.outputs)
+        }
+
+    # -- sizes -------------------------------------------------------------------------------------
+
+    def _initial_rows(self) -> int:
+        """Return how many Gaussian vectors there are at initialisation."""
+        total = 0
+        for name, spec in self.module.params.items():
+            if spec.type.sort == 1 and spec.init == "normal":
+                count = 1
+                for axis, dim in enumerate(spec.type.dims):
+                    if not dim.width:
+                        count *= self.extents.get((name, axis), int(dim.count))
+                total += count
+        return total
+
+    def _quasi(self) -> int:
+        """Return for how many Gaussians quasi-random points pay: those that come first."""
+        early = 2 * arguments(self.limit._steps) * min(self.largest, 8)
+        return min(SOBOL, self._initial_rows() + early)
+
+    def _needs(self, size: int, together: int) -> int:
+        """Check that the run fits; return how many test points are evaluated at once."""
+        needs = Needs(
+            size,
+            self._initial_rows(),
+            self.largest * (live_vectors(self.limit._steps)),
+            2 * self.steps * self.largest * arguments(self.limit._steps),
+            2 * self.steps * self.largest * updates(self.limit._steps),
+            live_vectors(self.roots),
+        )
+        return fitting(needs, self.count)
+
+
+def _spread(array: Array, batched: bool, count: int) -> Array:
+    return array if batched else np.broadcast_to(array, (count, *array.shape))
+
+
+def _rules(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a stage; a rule that is missing becomes a message for the user."""
+    try:
+        return function(*arguments)
+    except MissingRule as missing:
+        raise TpcError(Diagnostic("E0952", str(missing))) from missing

@@ -1,0 +1,324 @@
+"""Weights in the limit: at initialisation, and as training moves them.
+
+Three forms, chosen by what the weight is and by how its optimizer depends on gradients:
+
+* a weight without or with one width axis is an array (finite axes, samples of Z), and the
+  optimizer's own rule acts on it entry by entry;
+* a matrix under an optimizer that is linear in gradients is a combination of its initial value and
+  of the gradients so far, each a sum of outer products: the optimizer's own rule acts on the
+  vector of coefficients;
+* a matrix under any other entrywise optimizer has entries at all pairs of particles besides.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tpc.diagnostics import Diagnostic, TpcError
+from tpc.feature.gaussian import GaussianMatrix
+from tpc.feature.matrix import Dense, Initial, Matrix, entries
+from tpc.feature.value import HALF, Exponent, Value, largest, plus, total, zero
+from tpc.scaling.characters import TRIVIAL, Coset, odd_span
+
+if TYPE_CHECKING:
+    from tpc.feature.space import Space
+    from tpc.ir.module import ParamSpec
+    from tpc.ops.base import Array
+    from tpc.optimizers.settings import Settings
+
+Operand = Value | Matrix
+
+
+class Weight(ABC):
+    """One weight: its present value, and the step that a gradient makes."""
+
+    def __init__(self, spec: ParamSpec, settings: Settings | None) -> None:
+        self.spec, self.settings = spec, settings
+        self.steps = 0
+        if settings is not None:
+            self._check(settings)
+
+    @property
+    @abstractmethod
+    def value(self) -> Operand:
+        """The effective weight W now."""
+
+    @abstractmethod
+    def move(self, gradient: Operand) -> None:
+        """Make one step, given dL/dW of the effective weight."""
+
+    def _check(self, settings: Settings) -> None:
+        if settings.optimizer.kind not in ("linear", "entrywise"):
+            raise TpcError(
+                Diagnostic(
+                    "E0952",
+                    f"optimizer {settings.optimizer.name} of `{self.spec.name}` has no "
+                    "feature-learning limit yet",
+                    self.spec.span,
+                )
+            )
+
+    def _decay(self) -> float:
+        """Return the coefficient of weight decay, zero where it vanishes in the limit."""
+        settings = self.settings
+        if settings is None or settings.decay.is_zero:
+            return 0.0
+        power = settings.decay.power.const + settings.rate.power.const
+        if power > 0:
+            raise TpcError(
+                Diagnostic(
+                    "E0950",
+                    f"weight decay shrinks `{self.spec.name}` by a factor of size n^{power}",
+                    self.spec.span,
+                )
+            )
+        return settings.decay.constant.value if power == 0 else 0.0
+
+    def _shrinkage(self, decay: float) -> float:
+        """Return by how much decoupled decay shrinks the weight in one step."""
+        settings = self.settings
+        assert settings is not None
+        return settings.rate.constant.value * decay if settings.optimizer.decoupled else 0.0
+
+
+class Linear(Weight):
+    """A matrix under an optimizer that is linear in gradients."""
+
+    def __init__(
+        self, spec: ParamSpec, settings: Settings | None, start: Matrix, steps: int
+    ) -> None:
+        super().__init__(spec, settings)
+        self._history = [start]
+        self._coefficients = np.zeros(steps + 1)
+        self._coefficients[0] = 1.0
+        self._state = {} if settings is None else settings.optimizer.start((steps + 1,))
+
+    @property
+    def value(self) -> Matrix:
+        """The effective weight W now."""
+        result = Matrix(self._history[0].shape)
+        for factor, part in zip(self._coefficients, self._history, strict=False):
+            result = result + part.scaled(float(factor))
+        return result
+
+    def move(self, gradient: Operand) -> None:
+        """Make one step along dL/dW."""
+        settings = self.settings
+        assert settings is not None
+        assert isinstance(gradient, Matrix)
+        self.steps += 1
+        step = self.spec.multiplier.power.const * 2 + settings.rate.power.const
+        self._history.append(gradient.scaled(self.spec.mult.value**2, step))
+        now, decay = self._coefficients, self._decay()
+        unit = np.zeros(len(now))
+        unit[self.steps] = 1.0
+        coupled = 0.0 if settings.optimizer.decoupled else decay
+        direction, self._state = settings.optimizer.direction(
+            unit + coupled * now, now, self._state, self.steps, numbers(settings)
+        )
+        rate = settings.rate.constant.value
+        self._coefficients = now - rate * direction
+        self._coefficients = self._coefficients - self._shrinkage(decay) * now
+
+
+class Entries(Weight):
+    """A weight without or with one width axis: an array."""
+
+    def __init__(self, spec: ParamSpec, settings: Settings | None, start: Value) -> None:
+        super().__init__(spec, settings)
+        self._value = start
+        self._stepper = None if settings is None else Stepper(spec, settings)
+
+    @property
+    def value(self) -> Value:
+        """The effective weight W now."""
+        return self._value
+
+    def move(self, gradient: Operand) -> None:
+        """Make one step along dL/dW."""
+        assert self._stepper is not None
+        assert isinstance(gradient, Value)
+        decay = self._decay()
+        step = self._stepper.step(gradient, self._value.scaled(decay))
+        self._value = total([self._value.scaled(1.0 - self._shrinkage(decay)), step])
+
+
+class Pairs(Weight):
+    """A matrix under an entrywise optimizer: initial, and entries at pairs of particles."""
+
+    def __init__(self, spec: ParamSpec, settings: Settings, start: Matrix) -> None:
+        super().__init__(spec, settings)
+        self._value = start
+        self._stepper = Stepper(spec, settings)
+
+    @property
+    def value(self) -> Matrix:
+        """The effective weight W now."""
+        return self._value
+
+    def move(self, gradient: Operand) -> None:
+        """Make one step along dL/dW."""
+        assert isinstance(gradient, Matrix)
+        found, decay = entries(gradient), self._decay()
+        if decay and not self._shrinkage(decay):
+            raise _unsupported(self.spec, "weight decay that an entrywise optimizer rescales")
+        shape = self._value.shape
+        value = zero(np.empty(shape)) if found is None else Value(found.entries, found.power)
+        step = self._stepper.step(value, zero(np.empty(shape)))
+        kept = self._value.scaled(1.0 - self._shrinkage(decay))
+        if found is not None and step.power is not None:
+            kept = added(kept, Dense(step.array, step.power, found.signs))
+        self._value = kept
+
+
+def added(matrix: Matrix, new: Dense) -> Matrix:
+    """Return the matrix with entries added to those that it has (of the same power)."""
+    terms = []
+    for term in matrix.terms:
+        if isinstance(term, Dense) and term.power == new.power:
+            new = Dense(term.entries + new.entries, new.power, odd_span(term.signs, new.signs))
+        else:
+            terms.append(term)
+    return Matrix(matrix.shape, (*terms, new))
+
+
+class Stepper:
+    """The optimizer of one weight, on arrays of gradients that have a common power of the width.
+
+    A gradient of lower power than an earlier one counts as zero; one of higher power makes what
+    came before count as zero.
+    """
+
+    def __init__(self, spec: ParamSpec, settings: Settings) -> None:
+        self.spec, self.settings = spec, settings
+        self._state: dict[str, Any] | None = None
+        self._power: Exponent = None
+        self._signs: Coset = TRIVIAL
+        self._steps = 0
+
+    def step(self, gradient: Value, decayed: Value) -> Value:
+        """Return what to add to the effective weight, given dL/dW (clipped) and ``decay * W``."""
+        settings, optimizer = self.settings, self.settings.optimizer
+        self._steps += 1
+        linear = optimizer.kind == "linear"
+        shift = self.spec.multiplier.power.const * (2 if linear else 1)
+        scaled = gradient.scaled(self.spec.mult.value ** (2 if linear else 1), shift)
+        if not optimizer.decoupled and not decayed.is_zero:
+            if not linear:
+                raise _unsupported(self.spec, "weight decay that an entrywise optimizer rescales")
+            # decay acts on W at its own power: so must the gradient, once scaled by the rate
+            scaled = total([scaled, decayed.scaled(1.0, -settings.rate.power.const)])
+        if not linear and scaled.is_zero and scaled.rest is not None:
+            raise _unsupported(self.spec, "a gradient that vanishes faster than its terms")
+        array = self._aligned(scaled)
+        direction, self._state = optimizer.direction(
+            array, array, self._state or {}, self._steps, numbers(settings, self._power)
+        )
+        rate = settings.rate.constant.value * (1.0 if linear else self.spec.mult.value)
+        size = plus(self._power, settings.rate.power.const)
+        if not linear:
+            size = settings.rate.power.const + self.spec.multiplier.power.const
+        if self._power is None:
+            return zero(array)
+        rest = scaled.rest if linear else plus(scaled.rest, -(scaled.power or 0))
+        moved = plus(rest, settings.rate.power.const if linear else size or 0)
+        return Value(-rate * direction, size, moved, self._signs)
+
+    def _aligned(self, gradient: Value) -> Array:
+        """Return the gradient at the common power, with the state moved to it."""
+        power = largest(self._power, gradient.power)
+        if self._state is None or power != self._power:
+            self._state = self.settings.optimizer.start(gradient.array.shape)
+            self._power, self._signs = power, gradient.signs
+        if gradient.power != power:
+            return np.zeros(gradient.array.shape)
+        self._signs = odd_span(self._signs, gradient.signs)
+        return gradient.array
+
+
+def numbers(settings: Settings, power: Exponent = None) -> dict[str, float]:
+    """Return the optimizer's options as numbers, for gradients of size n^power.
+
+    Raises:
+        TpcError: epsilon is larger than the gradients by a power of the width.
+    """
+    result = {}
+    for name, option in settings.options.items():
+        value, size = option.constant.value, option.power.const
+        if name == "eps" and value and power is not None and size != power:
+            if size > power:
+                raise TpcError(
+                    Diagnostic(
+                        "E0952",
+                        f"eps of size n^{size} dominates gradients of size n^{power}",
+                        help="scale it: eps = 1e-8 * n^-1, or leave it out",
+                    )
+                )
+            value = 0.0
+        result[name] = value
+    return result
+
+
+def _unsupported(spec: ParamSpec, what: str) -> TpcError:
+    return TpcError(
+        Diagnostic("E0952", f"`{spec.name}`: {what} has no feature-learning limit yet", spec.span)
+    )
+
+
+def initial(
+    spec: ParamSpec,
+    shape: tuple[int, ...],
+    settings: Settings | None,
+    space: Space,
+    signs: Coset,
+    steps: int,
+) -> Weight:
+    """Return a weight of a given shape (in entries of the space) at initialisation."""
+    if spec.type.sort > 1:
+        return _initial_matrix(spec, settings, space, signs, shape, steps)
+    if spec.init == "zero":
+        return Entries(spec, settings, zero(np.empty(shape)))
+    if spec.type.sort == 0:
+        return Entries(spec, settings, _initial_scalar(spec, shape))
+    axis = spec.type.width_axes[0]
+    if spec.init == "one":
+        return Entries(spec, settings, Value(space.constant(shape, axis, 1.0)))
+    moved = [extent for k, extent in enumerate(shape) if k != axis]
+    rows = space.fresh(int(np.prod(moved, dtype=int)), shape[axis])
+    array = np.moveaxis(rows.reshape(*moved, shape[axis]), -1, axis)
+    power = -spec.entry_exponent.const
+    value = Value(spec.entry_std.value * array, power, None, signs)
+    return Entries(spec, settings, value)
+
+
+def _initial_matrix(
+    spec: ParamSpec,
+    settings: Settings | None,
+    space: Space,
+    signs: Coset,
+    shape: tuple[int, ...],
+    steps: int,
+) -> Weight:
+    if len(shape) != 2:
+        raise _unsupported(spec, "a matrix with finite axes")
+    if spec.init == "one":
+        raise _unsupported(spec, "a matrix of equal entries")
+    start = Matrix((shape[0], shape[1]))
+    if spec.init == "normal":
+        weight = GaussianMatrix(space, shape[0], shape[1], spec.entry_std.value)
+        start = Matrix(
+            start.shape, (Initial(weight, 1.0, HALF - spec.entry_exponent.const, signs),)
+        )
+    if settings is not None and settings.optimizer.kind != "linear":
+        return Pairs(spec, settings, start)
+    return Linear(spec, settings, start, steps)
+
+
+def _initial_scalar(spec: ParamSpec, shape: tuple[int, ...]) -> Value:
+    if spec.init == "one":
+        return Value(np.ones(shape))
+    # random, the same at all widths: what consumes it finds that it has no deterministic limit
+    return zero(np.empty(shape), -spec.entry_exponent.const)
