@@ -6,6 +6,7 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tpc.cli import main
@@ -20,6 +21,9 @@ COMMANDS = {
     "`tpc check --json`": ["check", PERCEPTRON],
     "`tpc classify --json`": ["classify", PERCEPTRON],
     "`tpc classify --json` with unknown exponents": ["classify", PHASE],
+    "`tpc derive --json`": ["derive", CHARACTERS],
+    "`tpc run --json`": ["run", CHARACTERS, "--data", "mine.npz"],
+    "`tpc compile --json`": ["compile", CHARACTERS, "-o", "written"],
     "`tpc simulate --json`": ["simulate", CHARACTERS, "--widths", "8", "--seeds", "1"],
     "`tpc simulate --slopes --json`": [
         "simulate",
@@ -41,7 +45,14 @@ def documented(heading: str) -> set[str]:
 
 
 @pytest.mark.parametrize("heading", COMMANDS)
-def test_members(heading: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_members(
+    heading: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    np.savez("mine.npz", x=np.eye(3, 225), y=np.arange(3))
     main([*COMMANDS[heading], "--json"])
     assert set(json.loads(capsys.readouterr().out)) == documented(heading)
 
