@@ -35,7 +35,7 @@ _MIXING = (ADD, MULTIPLY, CONTRACT)
 _LINEAR = (*_MIXING, SUM)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Site:
     """One use of a weight: the path from its leaf to the result, and n^-after that multiplies it.
 
@@ -69,7 +69,9 @@ class Site:
 def sites(plan: Plan) -> Mapping[str, tuple[Site, ...]]:
     """Return the uses of every weight of the program."""
     finder = _Finder(plan)
-    return {name: tuple(finder.from_node(leaf)) for name, leaf in plan.leaves.items()}
+    return {
+        name: tuple(dict.fromkeys(finder.from_node(leaf))) for name, leaf in plan.leaves.items()
+    }
 
 
 @lru_cache(maxsize=8)
@@ -80,7 +82,7 @@ def inner_sites(plan: Plan) -> Mapping[str, tuple[tuple[Node, tuple[Site, ...]],
     for node in plan.users:
         if node.op is RATE:
             steps = found.setdefault(str(node.attrs["param"]), [])
-            steps.append((node, tuple(finder.from_node(node))))
+            steps.append((node, tuple(dict.fromkeys(finder.from_node(node)))))
     return {name: tuple(steps) for name, steps in found.items()}
 
 
@@ -96,28 +98,24 @@ class _Finder:
         while stack:
             path = stack.pop()
             users = self.plan.users.get(path[-1], ())
-            if not users and len(path) > 1:
-                yield self._site(path)
             for user in users:
-                longer = (*path, user)
                 if user.op.transparent or self._is_pure(user):
-                    stack.append(longer)
+                    stack.append((*path, user))
                 else:
-                    yield from self._use(path, longer)
+                    yield from self._use(path, user)
 
-    def _use(self, path: tuple[Node, ...], longer: tuple[Node, ...]) -> Iterator[Site]:
-        carrier, user = longer[-2:]
+    def _use(self, path: tuple[Node, ...], user: Node) -> Iterator[Site]:
+        carrier = path[-1]
         if user.op not in _LINEAR:
             # a function of the weight itself minds its entries; of a matrix they are not followed
-            if carrier.type.sort < 2 and len(path) == 1:
+            if carrier.type.sort < 2:
                 yield Site(path, Affine.of(0))
         elif self._is_read_out_by_a_weight(user, carrier):
             yield Site(path, Affine.of(0))
+        elif user.op is ADD or (user.op is SUM and not _sums_width(user, carrier)):
+            yield Site(path, self._after(user))
         else:
-            yield self._site(longer)
-
-    def _site(self, path: tuple[Node, ...]) -> Site:
-        return Site(path, self._after(path[-1]))
+            yield Site((*path, user), self._after(user))
 
     def _after(self, node: Node) -> Affine:
         """Return the exponent of the powers of the width that multiply a result at once."""
@@ -194,7 +192,7 @@ def _alone(
     for other in node.operands:
         zero = nothing(other.type.sort)
         if other is operand:
-            given.append(Size(zero, value))
+            given.append(Size(sizes[other].init if product else zero, value))
         else:
             given.append(Size(sizes[other].total if product else zero, zero))
     return node.op.exponents(node, given, context.scratch()).change

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from tpc.diagnostics import Diagnostic, TpcError
 from tpc.exact import Affine
 from tpc.ops.base import MissingRule
+from tpc.scaling.actions import Site, sites
 from tpc.scaling.classification import (
     Classification,
     Consumed,
@@ -28,7 +28,6 @@ from tpc.scaling.names import Names
 from tpc.scaling.plan import Plan, plan
 from tpc.scaling.reasons import Witness
 from tpc.scaling.run import Run, Unsettled, run
-from tpc.scaling.state import Size, Value, nothing
 from tpc.scaling.terms import Terms
 from tpc.scaling.tropical import Tropical
 from tpc.scaling.updates import NoUpdateRule
@@ -55,6 +54,11 @@ def classify(module: Module, values: Mapping[str, Fraction] | None = None) -> Cl
             )
         )
     found, made = analyse(module, Domain(_exponents(module)))
+    return _Reader(module, made, found).classification()
+
+
+def read(module: Module, made: Plan, found: Run) -> Classification:
+    """Return the classification that a finished numeric run of a module shows."""
     return _Reader(module, made, found).classification()
 
 
@@ -228,44 +232,18 @@ class _Reader:
     def _weight(self, name: str) -> WeightSize:
         if name not in self.run.trained:
             return WeightSize(math.inf, Status.FROZEN, math.inf, math.inf, ())
-        paths = dict.fromkeys(map(_own_output, self.plan.uses(name)))
-        uses = tuple(self._use(path) for path in paths)
+        uses = tuple(self._use(name, site) for site in sites(self.plan).get(name, ()))
         update = min((use.update for use in uses), default=math.inf)
         shrinkage = self.run.trained[name].shrinkage(self.run.domain)
         return WeightSize(
             update, _status(update), self._contribution(name), self._plain(shrinkage), uses
         )
 
-    def _use(self, path: tuple[Node, ...]) -> Use:
+    def _use(self, name: str, site: Site) -> Use:
         """Return how far the weight's change moves the result of one use."""
-        moved = self.run.sizes[path[0]].change
-        for before, node in pairwise(path):
-            moved = self._alone(node, before, moved)
-        exponent = moved.smallest + self._multiplier(path[-1])
-        return Use(self.names.of(path[-1]), self.names.line(path[-1]), self._plain(exponent))
-
-    def _alone(self, node: Node, operand: Node, change: Value) -> Value:
-        """Return the part of a node's change that the change of one operand makes by itself."""
-        bilinear = node.op.name in _BILINEAR
-        sizes = []
-        for other in node.operands:
-            zero = nothing(other.type.sort)
-            size = self.run.sizes[other]
-            if other is operand:
-                sizes.append(Size(size.init if bilinear else zero, change))
-            else:
-                sizes.append(Size(size.total if bilinear else zero, zero))
-        return node.op.exponents(node, sizes, self.run.context.scratch()).change
-
-    def _multiplier(self, node: Node) -> Tropical:
-        """Return the exponent of the powers of the width that multiply a result at once."""
-        total = Tropical.constant(0)
-        while True:
-            users = self.plan.users.get(node, ())
-            if len(users) != 1 or users[0].op.name != "scale":
-                return total
-            node = users[0]
-            total = total + self.run.domain.exponent(-node.attrs["coefficient"].power)
+        run = self.run
+        moved = site.action(run.sizes[self.plan.leaves[name]].change, run.sizes, run.context)
+        return Use(self.names.of(site.end), self.names.line(site.end), self._plain(moved))
 
     def _contribution(self, name: str) -> Exponent:
         """Return the exponent of <dL/dW, change of W>: the loss feels the output at order one."""
@@ -301,14 +279,6 @@ class _Reader:
         seen = gradient + run.domain.exponent(-run.trained[name].spec.multiplier.power)
         if self._plain(seen) > -power.const:
             yield f"eps dominates the gradient of {name} in the limit: its steps are linear in it"
-
-
-_BILINEAR = ("contract", "multiply")
-
-
-def _own_output(path: tuple[Node, ...]) -> tuple[Node, ...]:
-    """Return the path to a weight's own output: a product with it, or else the weight as it is."""
-    return path if path[-1].op.name in _BILINEAR else path[:-1]
 
 
 def _status(update: Exponent) -> Status:

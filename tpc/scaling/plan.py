@@ -25,7 +25,7 @@ class Plan:
 
     ``gradients`` are the derivatives of the loss with respect to the weights that move;
     ``features`` the vectors that feed the outputs' last linear maps; ``hidden`` what lies strictly
-    below the outputs; ``uses`` the nodes where a weight does its work.
+    below the outputs; ``users`` what reads a node in the forward graph.
     """
 
     order: tuple[Node, ...]
@@ -35,22 +35,6 @@ class Plan:
     hidden: frozenset[Node]
     leaves: Mapping[str, Node]
     users: Mapping[Node, tuple[Node, ...]]
-
-    def uses(self, name: str) -> Iterator[tuple[Node, ...]]:
-        """Yield paths from a weight's leaf to where it does its work, in the forward graph.
-
-        The nodes between, which only index, transpose and scale, are on the path.
-        """
-        if name not in self.leaves:
-            return
-        stack: list[tuple[Node, ...]] = [(self.leaves[name],)]
-        while stack:
-            path = stack.pop()
-            for user in self.users.get(path[-1], ()):
-                if user.op.transparent:
-                    stack.append((*path, user))
-                else:
-                    yield (*path, user)
 
 
 def plan(module: Module) -> Plan:
