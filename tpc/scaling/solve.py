@@ -1,0 +1,246 @@
+"""The maximal-update parametrization of any program, solved for.
+
+The maximal update is the stable point at which, for every weight, the initial part acting on what
+the weight reads is as large as may be, at initialisation and after training has aligned what it
+reads with it, and at which the weight's update moves its own output by order one (Yang & Hu 2020,
+TP4; Yang et al. 2021, TP5). It is found by policy iteration over exact exponents: run the program
+abstractly; where an initial part makes too much of what it reads, or an update of it, take away as
+much as is too much and start again; where at the end something is too little, add it. Every
+finding is first-hand: nothing downstream of another one is counted, and no update is added before
+its rate is known. Roles of weights and tables play no part in it; they only choose the gauge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import reduce
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from tpc.diagnostics import Diagnostic, TpcError
+from tpc.exact import Coefficient
+from tpc.ops.add import add
+from tpc.ops.base import MissingRule
+from tpc.ops.batch import batch_mean
+from tpc.ops.input import input_
+from tpc.ops.mean import average
+from tpc.ops.multiply import multiply
+from tpc.parametrize.roles import Role, roles
+from tpc.scaling.actions import inner_sites, sites
+from tpc.scaling.classify import missing_rule
+from tpc.scaling.domain import Domain
+from tpc.scaling.gauges import entry_exponent, multiplier
+from tpc.scaling.plan import Plan, plan
+from tpc.scaling.run import Unsettled, how_trained
+from tpc.scaling.trial import Finding, Trial
+from tpc.scaling.unknowns import Triple, Unknown, with_triples
+from tpc.scaling.updates import NoUpdateRule
+
+if TYPE_CHECKING:
+    from tpc.ir.module import Module, NamedValue, OptimizerSpec
+    from tpc.ir.node import Node
+
+_HALF = Fraction(1, 2)
+_ZERO = Triple(Fraction(0), Fraction(0), Fraction(0))
+_MOST_ROUNDS = 40
+
+#: A rate so small that an inner step is negligible, until it has been measured.
+_SLOW = Fraction(4)
+
+
+@dataclass(frozen=True)
+class Point:
+    """Exponents for every weight, and the run that they were found in.
+
+    ``module`` has them; where ``finding`` names obstacles they are the best that was found.
+    """
+
+    module: Module
+    unknowns: Mapping[str, Unknown]
+    roles: Mapping[str, Role]
+    p: Mapping[str, Fraction]
+    q: Mapping[str, Fraction]
+    finding: Finding
+    trial: Trial
+
+
+def find(module: Module, gauge: str = "table9") -> Point:
+    """Return the point of maximal update: missing exponents are solved for, stated ones kept.
+
+    Raises:
+        TpcError: the program has symbolic exponents, or an op has no rule for exponents, or the
+            iteration does not settle.
+    """
+    _refuse_symbols(module)
+    ready = _prepared(module)
+    played = roles(module)
+    with _diagnosed(ready):
+        made = plan(ready)
+        unknowns = _unknowns(ready, made, gauge, played)
+        point = _iterate(ready, made, unknowns, played, *_start(made, unknowns, played))
+        if gauge == "equal":
+            even = {name: _evened(weight, point) for name, weight in unknowns.items()}
+            point = _iterate(ready, made, even, played, dict(point.p), dict(point.q))
+    return replace(point, module=with_triples(module, triples(point)))
+
+
+def triples(point: Point) -> dict[str, Triple]:
+    """Return the exponents of every weight at a point, in its gauge."""
+    return {name: u.triple(point.p[name], point.q.get(name)) for name, u in point.unknowns.items()}
+
+
+# -- the iteration ---------------------------------------------------------------------------------
+
+
+def _iterate(
+    module: Module,
+    made: Plan,
+    unknowns: Mapping[str, Unknown],
+    played: Mapping[str, Role],
+    p: dict[str, Fraction],
+    q: dict[str, Fraction],
+) -> Point:
+    """Run, mend and run again, until nothing is left to mend or an obstacle is met."""
+    inner = inner_sites(made)
+    for _ in range(_MOST_ROUNDS + 4 * len(unknowns)):
+        at = with_triples(
+            module, {name: u.triple(p[name], q.get(name)) for name, u in unknowns.items()}
+        )
+        trial = Trial(at, made, Domain(), unknowns, how_trained(at), q)
+        finding = trial.run()
+        if finding.p:
+            p |= {name: p[name] + more for name, more in finding.p.items()}
+            # gradients are of other sizes now: rates are chosen anew
+            q = {name: e for name, e in q.items() if not unknowns[name].free_q or name in inner}
+            continue
+        q = dict(finding.rates)
+        if finding.q:
+            q |= {name: q[name] + more for name, more in finding.q.items()}
+            continue
+        return Point(at, unknowns, played, p, q, finding, trial)
+    raise _NoPoint
+
+
+def _start(
+    made: Plan, unknowns: Mapping[str, Unknown], played: Mapping[str, Role]
+) -> tuple[dict[str, Fraction], dict[str, Fraction]]:
+    """Return first values: initial weights as for independent inputs of order one, no rates."""
+    p, q = {}, {}
+    places, inner = sites(made), inner_sites(made)
+    for name, weight in unknowns.items():
+        stated_p, stated_q = weight.start()
+        wide = any(site.contracts for site in places.get(name, ()))
+        if stated_p is None and weight.free_p:
+            stated_p = _HALF if wide else Fraction(0)
+        p[name] = entry_exponent(played[name]) if stated_p is None else stated_p
+        if stated_q is not None:
+            q[name] = stated_q
+        elif name in inner and weight.free_q:
+            q[name] = _SLOW
+    return p, q
+
+
+class _NoPoint(Exception):  # noqa: N818 - reported as a diagnostic
+    """The iteration goes round in circles."""
+
+
+# -- what is asked for -----------------------------------------------------------------------------
+
+
+def _unknowns(
+    module: Module, made: Plan, gauge: str, played: Mapping[str, Role]
+) -> dict[str, Unknown]:
+    trained = how_trained(with_triples(module, dict.fromkeys(module.params, _ZERO)))
+    found, places = {}, sites(made)
+    for name, spec in module.params.items():
+        kind = trained[name].settings.optimizer.kind if name in trained else None
+        written = {site.after.const for site in places.get(name, ()) if site.after.is_constant}
+        only = written.pop() if len(written) == 1 else Fraction(0)
+        found[name] = Unknown(spec, kind, multiplier(gauge, played[name], only))
+    return found
+
+
+def _evened(weight: Unknown, point: Point) -> Unknown:
+    """Return a weight with the multiplier at which c = 0."""
+    times, q = weight.multiplicity, point.q.get(weight.spec.name)
+    if weight.kind is None or q is None or not times or not weight.gauge_is_free:
+        return weight
+    return replace(weight, multiplier=q / times)
+
+
+def _prepared(module: Module) -> Module:
+    """Return the module without an epsilon that is to be solved for, and with a loss."""
+    lines = tuple(_without_constant_eps(line) for line in module.optimizers)
+    params = {
+        name: replace(spec, eps=_scaled_only(spec.eps)) for name, spec in module.params.items()
+    }
+    module = replace(module, optimizers=lines, params=MappingProxyType(params))
+    if module.loss is not None:
+        return module
+    sgd = optimizer_line("sgd")
+    return replace(module, loss=generic_loss(module.outputs), optimizers=(sgd,))
+
+
+def _without_constant_eps(line: OptimizerSpec) -> OptimizerSpec:
+    eps = line.options.get("eps")
+    if isinstance(eps, Coefficient) and _scaled_only(eps) is not None:
+        return line
+    options = {key: value for key, value in line.options.items() if key != "eps"}
+    return replace(line, options=MappingProxyType(options))
+
+
+def _scaled_only(eps: Coefficient | None) -> Coefficient | None:
+    """Return an epsilon whose power of the width the program states."""
+    return eps if eps is not None and eps.power != 0 else None
+
+
+def optimizer_line(name: str) -> OptimizerSpec:
+    """Return an optimizer line as a program would have it."""
+    from tpc.ir.module import OptimizerSpec
+
+    return OptimizerSpec(name, MappingProxyType({"lr": Coefficient.of(1)}))
+
+
+def generic_loss(outputs: Iterable[NamedValue]) -> Node:
+    """Return a loss whose derivative is of order one: the outputs against generic targets.
+
+    It stands in where a program has no ``train:``, so that maximal update means something there.
+    """
+    found = []
+    for value in outputs:
+        node = value.node
+        other = node if node.type.sort else input_(f"{value.name} wanted", node.type.dims)
+        product = multiply(node, other)
+        found.append(batch_mean(average(product, tuple(range(product.type.rank)))))
+    return reduce(add, found)
+
+
+# -- diagnostics -----------------------------------------------------------------------------------
+
+
+def _refuse_symbols(module: Module) -> None:
+    if module.exponents:
+        raise TpcError(
+            Diagnostic(
+                "E0930",
+                f"the exponents {', '.join(module.exponents)} have no values",
+                help="give them some (--set c=1), or leave them out to have them solved for",
+            )
+        )
+
+
+@contextmanager
+def _diagnosed(module: Module) -> Iterator[None]:
+    try:
+        yield
+    except MissingRule as missing:
+        raise TpcError(missing_rule(module, missing)) from missing
+    except NoUpdateRule as missing:
+        raise TpcError(Diagnostic("E0931", f"no scaling rule for {missing}")) from missing
+    except (Unsettled, _NoPoint) as unsettled:
+        raise TpcError(
+            Diagnostic("E0944", "the exponents of maximal update do not settle")
+        ) from unsettled
