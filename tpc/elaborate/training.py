@@ -102,14 +102,15 @@ def outputs(
 ) -> list[tuple[str, Node, Span]]:
     """The network values that the loss consumes: the outermost calls whose weights are their own.
 
-    Where no function computes them, the largest values that depend on weights directly below the
-    loss do, under the name that the program gives them.
+    Where no function computes them (or weights act on what functions compute: a trunk and readouts
+    in the training block), the largest values that depend on weights directly below the loss do,
+    under the name that the program gives them.
     """
     if loss is None:
         return []
     calls = {node: (name, node, span) for name, node, span in scope_calls}
     found = _frontier(loss, calls)
-    if found:
+    if found and not _weights_act(loss, [node for _, node, _ in found]):
         return found
     named = {
         node: (name, node, span)
@@ -117,6 +118,23 @@ def outputs(
         if name != "loss" and node is not loss and reads_weights(node) and node.op is not PARAM
     }
     return _frontier(loss, named) or [("loss", loss, context.spans[loss])]
+
+
+def _weights_act(loss: Node, found: list[Node]) -> bool:
+    """Whether weights multiply the results of calls on the way to the loss.
+
+    Weights that are only added to the loss (a penalty), or multiply it as scalars, do not.
+    """
+    from tpc.elaborate.reach import forward
+
+    for node in forward(loss, cut=found):
+        if node.op.name != "contract" and (node.op.name != "multiply" or not node.type.rank):
+            continue
+        one, other = node.operands
+        for weight, value in ((one, other), (other, one)):
+            if reads_weights(weight, found) and set(found) & set(forward(value)):
+                return True
+    return False
 
 
 def _frontier(
