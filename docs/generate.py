@@ -36,7 +36,10 @@ def functions() -> str:
 
     return table(
         ("function", "meaning"),
-        ((f"`{f.signature}`", _joined(f.summary, f.details)) for f in registry().values()),
+        (
+            (f"`{f.signature.replace('(1,)', '1')}`", _joined(f.summary, f.details))
+            for f in registry().values()
+        ),
     )
 
 
