@@ -45,6 +45,7 @@ def classify(module: Module, values: Mapping[str, Fraction] | None = None) -> Cl
     """
     if values:
         module = module.with_exponents({name: Affine.of(q) for name, q in values.items()})
+    # powers of the width that expressions hold stay symbolic in the graph: the domain replaces them
     if module.exponents:
         raise TpcError(
             Diagnostic(
@@ -53,7 +54,7 @@ def classify(module: Module, values: Mapping[str, Fraction] | None = None) -> Cl
                 help="give them some (--at c=1, program.classify(c=1)), or ask for the region",
             )
         )
-    found, made = analyse(module, Domain(_exponents(module)))
+    found, made = analyse(module, Domain(_exponents(module), values))
     return _Reader(module, made, found).classification()
 
 
@@ -154,6 +155,10 @@ class _Reader:
     def _verdict(self) -> tuple[Kind, str]:
         if self.run.blown:
             return Kind.UNSTABLE, self._unstable(self.run.blown[0])
+        if self.run.growing:
+            value, step = self.run.growing[0]
+            what = self._described(value)
+            return Kind.UNSTABLE, f"unstable: {what} grows steadily and blows up at step {step}"
         shrinking = self._shrinks_too_fast()
         if shrinking is not None:
             return Kind.UNSTABLE, f"unstable: weight decay takes more than all of {shrinking}"
@@ -202,6 +207,8 @@ class _Reader:
             value = self.run.blown[0]
             grows = self._plain(value.init) < 0 and value.kind != "normalised"
             return ((value.node, "init" if grows else "change"),)
+        if kind is Kind.UNSTABLE:
+            return tuple((value.node, "change") for value, _ in self.run.growing[:1])
         if kind is Kind.DEGENERATE:
             return ((self.run.vanished[0].node, "init"),)
         ends = [(node, "change") for node in self.plan.outputs.values()]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from math import lcm
 
@@ -27,7 +27,10 @@ class Split(Exception):  # noqa: N818 - control flow: the analysis goes on in pa
 class Domain:
     """Numeric exponents. They are counted in units of 1/`unit`, so that almost all are integers."""
 
-    def __init__(self, exponents: Iterable[Affine] = ()) -> None:
+    def __init__(
+        self, exponents: Iterable[Affine] = (), values: Mapping[str, AffineLike] | None = None
+    ) -> None:
+        self._values = values or {}
         self.unit = 2 * lcm(1, *(form.const.denominator for form in exponents))
         self.half: Number = self.unit // 2
 
@@ -35,7 +38,7 @@ class Domain:
 
     def exponent(self, form: AffineLike) -> Tropical:
         """Return an exponent of the program as the analysis counts it."""
-        value = Affine.of(form).as_fraction()
+        value = Affine.of(form).substitute(self._values).as_fraction()
         if value is None:
             raise LookupError(f"the exponent {form} has no value")
         number = value * self.unit
@@ -112,6 +115,8 @@ class SymbolicDomain(Domain):
         self.region = region
         solution = solve(region.affine_hull())
         self._solution = solution or {}
+        self._pruned: dict[Tropical, Tropical] = {}
+        self._pruned_on = region
 
     def exponent(self, form: AffineLike) -> Tropical:
         """Return an exponent with the solved symbols replaced."""
@@ -200,4 +205,9 @@ class SymbolicDomain(Domain):
         return widen(pruned if len(kept) == len(pruned) else Terms(kept))
 
     def _prune(self, exponent: Tropical) -> Tropical:
-        return exponent.prune(self.region)
+        if self._pruned_on is not self.region:
+            self._pruned, self._pruned_on = {}, self.region
+        known = self._pruned.get(exponent)
+        if known is None:
+            known = self._pruned[exponent] = exponent.prune(self.region, thorough=False)
+        return known

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tpc.scaling.characters import TRIVIAL, Coset, even_span, odd_span, span
+from tpc.scaling.characters import TRIVIAL, Coset, contains, even_span, odd_span, product, span
 from tpc.scaling.terms import ZERO, Terms
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ def nonlinear(init: Terms, change: Terms, shape: Shape, domain: Domain) -> tuple
     The part of h of order one at initialisation, the bulk, makes `phi(bulk)` with every character
     of the group that its own generate (odd phi: odd products only; even phi: even ones). All else
     is expanded around it: a power k of the rest comes with the characters of the k-th derivative at
-    the bulk. Powers are added until they add nothing, which they do from k = 3 on at the latest
-    where the rest has few characters.
+    the bulk. Powers are added until a further factor leads to no new characters, after the second
+    mostly.
     """
     bulk = tuple(u for u, e in init if domain.is_zero(e))
     rest = Terms((u, e) for u, e in init if not domain.is_zero(e))
@@ -52,12 +52,24 @@ def _expand(
             break
         characters = _derivative(bulk, shape, k)
         if characters is not None:
-            new = power.times(characters)
-            if k > 2 and domain.covers(total, new):
-                break
-            total = _simplified(total | new, domain)
+            total = _simplified(total | power.times(characters), domain)
+        following = [c for order in (k + 1, k + 2) if (c := _derivative(bulk, shape, order))]
+        if k > 1 and all(_known(power, factor, c, total, domain) for c in following):
+            break
         power = _simplified(power * factor, domain)
     return total
+
+
+def _known(power: Terms, factor: Terms, characters: Coset, total: Terms, domain: Domain) -> bool:
+    """Whether a further factor, of exponent >= 0, leads to nothing that is not there yet."""
+    return all(
+        any(
+            contains(v, product(product(u, w), characters)) and domain.at_least(e, f)
+            for v, f in total
+        )
+        for u, e in power
+        for w, _ in factor
+    )
 
 
 def _simplified(terms: Terms, domain: Domain) -> Terms:

@@ -10,9 +10,12 @@ from math import gcd, lcm
 
 from tpc.exact import Affine, AffineLike
 from tpc.scaling.cone import Cone, Vector, generators
+from tpc.scaling.frame import Frame
 from tpc.scaling.lp import Optimum, Program, integer_row
 
 Point = dict[str, Fraction]
+_MOST_FOR_FRAME = 24
+_GAP = "gap of a minimum"  # no symbol of a program: names there have no spaces
 
 
 @dataclass(frozen=True)
@@ -108,11 +111,15 @@ class Polyhedron:
 
     def implies(self, form: AffineLike) -> bool:
         """Return whether `form >= 0` on all of it (true where it is empty)."""
+        if self.is_empty:
+            return True
         form = Affine.of(form)
         known = self._implied.get(form)
         if known is None:
-            optimum = None if self.is_empty else self._minimise(form)
-            known = self.is_empty or (optimum is not None and optimum.value >= 0)
+            known = self._frame.nonnegative(form) if self._frame is not None else None
+            if known is None:
+                optimum = self._minimise(form)
+                known = optimum is not None and optimum.value >= 0
             self._implied[form] = known
         return known
 
@@ -204,13 +211,13 @@ class Polyhedron:
         """Vertices, rays and lines. Without a vertex only where it is empty."""
         if self.is_empty:
             return Generators((), (), ())
-        form = self.canonical
-        solution = form._solution
+        solution = self._solution
         assert solution is not None
-        rows = [tuple(integer_row(form._coordinates(f), f.const)) for f in form.inequalities]
-        height: Vector = (*([0] * len(form._free)), 1)
-        cone = generators(len(form._free) + 1, [*rows, height])
-        return self._lift(cone, form._free, solution)
+        forms = [form.substitute(solution) for form in self.inequalities]
+        rows = [tuple(integer_row(self._coordinates(f), f.const)) for f in forms]
+        height: Vector = (*([0] * len(self._free)), 1)
+        cone = generators(len(self._free) + 1, [*rows, height])
+        return self._lift(cone, self._free, solution)
 
     def _lift(self, cone: Cone, free: Sequence[str], solution: Mapping[str, Affine]) -> Generators:
         def full(vector: Sequence[Fraction | int], affine: bool) -> Point:
@@ -229,6 +236,36 @@ class Polyhedron:
     def vertices(self) -> tuple[Point, ...]:
         """Return the vertices (modulo lines: one point of each minimal face)."""
         return self.generators.vertices
+
+    @cached_property
+    def _frame(self) -> Frame | None:
+        """Generators for comparisons, where there are not too many constraints for that."""
+        if len(self.inequalities) > _MOST_FOR_FRAME or len(self._free) > _MOST_FOR_FRAME // 2:
+            return None
+        made = self.generators
+        return Frame(self.symbols, made.vertices, made.rays, made.lines)
+
+    def lowest(self, forms: Sequence[Affine], *, thorough: bool = True) -> list[Affine]:
+        """Return forms with the same minimum on it, without those that it does not need.
+
+        Unless `thorough`, only forms go that lie everywhere above one other form.
+        """
+        quick = self._frame.lowest(forms, thorough=thorough) if self._frame is not None else None
+        if quick is not None:
+            return quick
+        kept = list(forms)
+        for form in forms:
+            others = [other for other in kept if other is not form]
+            single = any(self.implies(form - other) for other in others)
+            if single or (thorough and others and self._undercut(form, others)):
+                kept = others
+        return kept
+
+    def _undercut(self, form: Affine, others: Sequence[Affine]) -> bool:
+        """Whether `form >= min(others)`: the greatest gap with others - form >= gap is <= 0."""
+        gap = Affine.symbol(_GAP)
+        greatest = self.with_constraints(other - form - gap for other in others).maximum(gap)
+        return greatest is not None and greatest <= 0
 
     def polygon(
         self,

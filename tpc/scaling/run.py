@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tpc.optimizers.settings import settings
 from tpc.scaling.domain import Domain
+from tpc.scaling.growth import History
 from tpc.scaling.interpret import NORMALISED, OUTPUT, Judged, ScalingContext
 from tpc.scaling.plan import Plan
 from tpc.scaling.state import Size, Value, join, nothing
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from tpc.ir.module import Module
     from tpc.ir.node import Node
 
-_PATIENCE = 200
+_PATIENCE = 120
 
 
 class Unsettled(Exception):  # noqa: N818 - reported as a diagnostic
@@ -29,8 +30,10 @@ class Unsettled(Exception):  # noqa: N818 - reported as a diagnostic
 class Run:
     """Sizes of all nodes after `steps` training steps, when they repeat or something blew up.
 
-    ``blown`` are the values that blew up, at the last step; ``vanished`` the preactivations that
-    vanish at initialisation. Where either is not empty the run ended there.
+    ``blown`` are the values that blew up, at the last step; ``growing`` those that gain a fixed
+    power of the width every few steps and so will blow up, with the step at which they do;
+    ``vanished`` the preactivations that vanish at initialisation. Where one of these is not empty
+    the run ended there.
     """
 
     plan: Plan
@@ -40,6 +43,7 @@ class Run:
     steps: int
     blown: tuple[Judged, ...] = ()
     vanished: tuple[Judged, ...] = ()
+    growing: tuple[tuple[Judged, int], ...] = ()
 
     @property
     def domain(self) -> Domain:
@@ -77,12 +81,15 @@ def run(module: Module, plan: Plan, domain: Domain) -> Run:
     trained = how_trained(module)
     context = ScalingContext(domain, module.params)
     context.changes = {n: nothing(spec.type.sort) for n, spec in module.params.items()}
-    machine = Machine(plan, context)
+    machine, history = Machine(plan, context), History(domain, len(trained))
     for step in range(_PATIENCE):
         machine.evaluate()
         result = Run(plan, context, machine.sizes, trained, step, *machine.verdict())
         if result.blown or result.vanished or not _advance(machine, trained):
             return result
+        growing = history.growing(context.judged.values())
+        if growing:
+            return replace(result, growing=growing)
     raise Unsettled(f"sizes still change after {_PATIENCE} training steps")
 
 

@@ -131,15 +131,17 @@ class Tropical:
             return self.number >= other.number
         return all(any(_above(f, g, region) for g in other.forms) for f in self.forms)
 
-    def prune(self, region: Polyhedron) -> Tropical:
-        """Drop the forms that are nowhere on `region` needed for the minimum."""
+    def prune(self, region: Polyhedron, *, thorough: bool = True) -> Tropical:
+        """Drop the forms that are nowhere on `region` needed for the minimum.
+
+        Unless `thorough`, forms are compared one by one where there are few of them, which leaves
+        those that only several others together make superfluous.
+        """
         if len(self.forms) < 2 or region.is_empty:
             return self
-        kept = list(self.forms)
-        for form in self.forms:
-            others = [f for f in kept if f is not form]
-            if others and _never_strictly_below(form, others, region):
-                kept = others
+        kept = region.lowest(self.forms, thorough=False)
+        if len(kept) > 2 and (thorough or len(kept) > _FEW):
+            kept = region.lowest(kept)
         return self if len(kept) == len(self.forms) else Tropical(kept)
 
     def __eq__(self, other: object) -> bool:
@@ -187,20 +189,4 @@ def _above(f: Affine, g: Affine, region: Polyhedron | None) -> bool:
     return region is not None and region.implies(difference)
 
 
-_GAP = "gap of a tropical minimum"  # no symbol of a program: names there have no spaces
-
-
-def _never_strictly_below(form: Affine, others: list[Affine], region: Polyhedron) -> bool:
-    """Whether `form >= min(others)` on the region.
-
-    One linear program: the greatest gap with `other - form >= gap` for all others is <= 0. Single
-    comparisons are tried first: they are cheap and mostly decide.
-    """
-    if any(_above(form, other, region) for other in others):
-        return True
-    if len(others) == 1:
-        return False
-    gap = Affine.symbol(_GAP)
-    lifted = region.with_constraints(other - form - gap for other in others)
-    greatest = lifted.maximum(gap)
-    return greatest is not None and greatest <= 0
+_FEW = 4
