@@ -38,8 +38,8 @@ def test_one_hidden_layer(k: int, batch: int) -> None:
 @pytest.mark.parametrize("layers", [2, 3])
 def test_deep_against_finite_widths(layers: int) -> None:
     module, points = perceptron(layers, "identity", optimizer="sgd(lr = 0.05)"), data()
-    g, other = extrapolated(module, points, 5, seeds=64)
-    run = feature_limit(module).train(points, 5)
+    g, other = extrapolated(module, points, 4, width=96, seeds=32)
+    run = feature_limit(module).train(points, 4)
     assert run.method == "linear"
     assert np.abs(deviations(run.f, run.error, g, other)).max() < 4
 

@@ -6,15 +6,15 @@ CODES = (
     Code(
         "E0950",
         "a value that diverges with the width",
-        "A nonlinearity, a softmax, a loss or an output consumes a value that grows like a positive "
-        "power of the width. The program is unstable at these exponents and has no limit; "
+        "A nonlinearity, a softmax, a loss or an output consumes a value that grows like a "
+        "positive power of the width. The program is unstable at these exponents and has no limit; "
         "`tpc classify` says where this starts and why.",
     ),
     Code(
         "E0951",
         "a value that stays random in the limit",
-        "The inner product of unrelated vectors is a sum of many small terms of random sign: by the "
-        "central limit theorem it is Gaussian, and not a number that all wide networks agree on. "
+        "The inner product of unrelated vectors is a sum of many small terms of random "
+        "sign: by the central limit theorem it is Gaussian, and not a number that all wide networks agree on. "
         "The output of a network with a large random readout is an example. Feature-learning "
         "limits are computed where such values vanish: with a smaller initial readout (maximal "
         "update, mean field, `init zero`).",
