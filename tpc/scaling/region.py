@@ -7,7 +7,7 @@ classes are unions of faces of rational polyhedra.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tpc.scaling.run import Run
 
 _MOST_CELLS = 500
+_NAMED_FIRST = (Kind.FEATURE, Kind.KERNEL, Kind.TRIVIAL)
 
 
 @dataclass(frozen=True)
@@ -69,14 +70,14 @@ class Cell:
 
     def _faces(self) -> Iterator[Face]:
         everywhere = self.polyhedron
-        if _can_be_positive(self.output, everywhere):
+        if can_be_positive(self.output.forms, everywhere):
             yield Face(Kind.TRIVIAL, everywhere.canonical, self.output.forms)
         for form in self.output.forms:
             moving = everywhere.with_constraints((), [form])
             if moving.is_empty:
                 continue
             feature = self.feature.prune(moving)
-            if _can_be_positive(feature, moving):
+            if can_be_positive(feature.forms, moving):
                 yield Face(Kind.KERNEL, moving.canonical, feature.forms)
             for other in feature.forms:
                 learning = moving.with_constraints((), [other])
@@ -128,6 +129,17 @@ class Region:
             if not any(_covers(g, face, before=g in kept) for g in others):
                 kept.append(face)
         return tuple(kept)
+
+    @cached_property
+    def named_faces(self) -> tuple[tuple[str, Face], ...]:
+        """The faces with names, ``kernel 1``: feature learning first, then kernel, then trivial."""
+        ordered = sorted(self.faces, key=lambda face: _NAMED_FIRST.index(face.kind))
+        groups = {kind: [f for f in ordered if f.kind is kind] for kind in _NAMED_FIRST}
+        return tuple(
+            (kind.value if len(group) == 1 else f"{kind.value} {number}", face)
+            for kind, group in groups.items()
+            for number, face in enumerate(group, start=1)
+        )
 
     def contains(self, point: Mapping[str, Fraction | int]) -> bool:
         """Return whether a parametrization is stable and not degenerate.
@@ -211,10 +223,10 @@ def _cell(found: Run, polyhedron: Polyhedron) -> Cell:
 _GAP = "least of several exponents"  # no symbol of a program: names there have no spaces
 
 
-def _can_be_positive(exponent: Tropical, polyhedron: Polyhedron) -> bool:
-    """Whether the exponent is > 0 somewhere on the polyhedron."""
+def can_be_positive(forms: Iterable[Affine], polyhedron: Polyhedron) -> bool:
+    """Return whether forms are > 0, all of them, somewhere on a polyhedron that is not empty."""
     gap = Affine.symbol(_GAP)
-    lifted = polyhedron.with_constraints(form - gap for form in exponent.forms)
+    lifted = polyhedron.with_constraints(form - gap for form in forms)
     greatest = lifted.maximum(gap)
     return greatest is None or greatest > 0
 
