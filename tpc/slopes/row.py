@@ -6,8 +6,8 @@ A prediction e says that a size is ``n^-e (c + O(n^-1/2))``. Three tests, in thi
   size is exactly zero at every width, as e = infinity says.
 * **transient**: it is not, but only since the corrections are still large at these widths. The
   mean square times n^2e fits ``A + B n^-1/2`` or ``A + C n^-1`` (or, with five widths or more, all
-  three terms) to within its sampling error or a few per cent, A is positive by two standard
-  errors, and the slope of the fitted curve goes toward -e as the width grows (Richardson's
+  three terms) to within its errors (chi squared at 95 %), A is positive by three standard errors,
+  and the size at the largest width is within sqrt(2) of the asymptote ``A^1/2 n^-e`` (Richardson's
   extrapolation, with the constant A required to be there).
 * **differs**: neither.
 """
@@ -28,10 +28,15 @@ if TYPE_CHECKING:
 
 #: How far a measured slope may be from the predicted one.
 TOLERANCE = 0.1
-#: How well the corrected curve must fit: standard errors, or this share of the mean square.
-_DEVIATIONS, _SHARE = 3.0, 0.08
-#: The end of the fitted curve must be this much nearer to the prediction than its beginning.
-_NEARER = 0.8
+_HUGE = 1e150
+#: Errors of mean squares are taken to be at least this share: corrections of higher order.
+_SHARE = 0.03
+#: 95 % quantiles of chi squared for 1, 2, ... degrees of freedom.
+_CHI_SQUARED = (3.84, 5.99, 7.81, 9.49, 11.07, 12.59, 14.07, 15.51, 16.92, 18.31)
+#: The constant must be this many standard errors above zero ...
+_SIGNIFICANT = 3.0
+#: ... and the mean square at the largest width within this factor of it.
+_NEAR = 2.0
 
 
 class Verdict(StrEnum):
@@ -63,8 +68,8 @@ class Row:
 
     @property
     def finite(self) -> bool:
-        """Whether every size is a positive number (otherwise there is no slope)."""
-        return all(math.isfinite(x) and x > 0 for found in self.sizes for x in found)
+        """Whether every size is a positive number with a square (else there is no slope)."""
+        return all(1 / _HUGE < x < _HUGE for found in self.sizes for x in found)
 
     @property
     def zero(self) -> bool:
@@ -134,17 +139,19 @@ class Row:
         import numpy as np
 
         widths, squares = np.array(self.widths, dtype=float), self._squares()
+        widths /= widths[0]
         y = squares.mean(axis=0) * widths ** (2 * float(self.predicted))
-        noise = y * np.maximum(_relative_error(squares), _SHARE / _DEVIATIONS)
+        y /= y[0]
+        noise = y * np.maximum(_relative_error(squares), _SHARE)
         basis = np.stack([widths**power for power in powers], axis=1)
         scaled = basis / noise[:, None]
         found, *_ = np.linalg.lstsq(scaled, y / noise, rcond=None)
         deviation = np.sqrt(np.linalg.inv(scaled.T @ scaled)[0, 0])
-        fitted = basis @ found
-        if (np.abs(fitted - y) > _DEVIATIONS * noise).any() or found[0] < 2 * deviation:
-            return False
-        slopes = basis @ (found * powers) / fitted / 2
-        return bool(abs(slopes[-1]) < _NEARER * abs(slopes[0]))
+        misfit = (((basis @ found - y) / noise) ** 2).sum()
+        freedom = min(len(y) - len(powers), len(_CHI_SQUARED))
+        near = found[0] < _NEAR * y[-1] and y[-1] < _NEAR * found[0]
+        significant = found[0] > _SIGNIFICANT * deviation
+        return bool(misfit < _CHI_SQUARED[freedom - 1] and significant and near)
 
     def to_json(self) -> dict[str, Any]:
         """Return the documented JSON object; exponents are strings."""
