@@ -135,7 +135,8 @@ class Module:
 
     def optimizer_of(self, param: str) -> OptimizerSpec | None:
         """Return the optimizer line that moves ``param`` (None when frozen or untrained)."""
-        if param not in self.trained:
+        spec = self.params.get(param)
+        if self.loss is None or spec is None or spec.frozen:
             return None
         rest = None
         for line in self.optimizers:

@@ -151,7 +151,7 @@ class ScalingContext:
         change = nothing(node.type.sort)
         for left, right in ((x.init, y.change), (x.change, y.total)):
             if left and right:
-                change = join(change, product(left, right))
+                change = join(change, self.domain.simplify(product(left, right)))
         return Size(init, change)
 
     def product(self, node: Node, x: Size, y: Size) -> Size:

@@ -61,7 +61,11 @@ class Outer:
     @classmethod
     def of(cls, rows: Terms, columns: Terms) -> Outer:
         """Return the outer product of two vectors."""
-        return cls((), (((u, v), e + f) for u, e in rows for v, f in columns))
+        products = {(u, v): e + f for u, e in rows for v, f in columns}
+        if all(e.number is not None for e in products.values()):
+            # no term of a vector swallows another, so with plain numbers no product does either
+            return cls._raw({}, products)
+        return cls((), products.items())
 
     def __bool__(self) -> bool:
         return bool(self.weights or self.products)
@@ -179,6 +183,9 @@ def _largest(products: dict[Pair, Tropical]) -> dict[Pair, Tropical]:
     """Drop products whose characters lie in those of an evidently larger one."""
     if len(products) < 2:
         return products
+    if all(e.number is not None for e in products.values()):
+        kept = _kept(products)
+        return {pair: e for pair, e in products.items() if pair in kept}
     return {
         pair: e
         for pair, e in products.items()
@@ -187,6 +194,18 @@ def _largest(products: dict[Pair, Tropical]) -> dict[Pair, Tropical]:
             for other, f in products.items()
         )
     }
+
+
+def _kept(products: dict[Pair, Tropical]) -> set[Pair]:
+    """Return the pairs that no larger product swallows: from the largest on, few are compared."""
+    kept: set[Pair] = set()
+    largest_first = sorted(
+        products, key=lambda pair: (products[pair].number, -pair[0].dimension - pair[1].dimension)
+    )
+    for pair in largest_first:
+        if not any(_inside(pair, other) for other in kept):
+            kept.add(pair)
+    return kept
 
 
 def _inside(pair: Pair, other: Pair) -> bool:

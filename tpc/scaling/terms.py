@@ -127,11 +127,24 @@ def _without_subsumed(terms: Mapping[Coset, Tropical]) -> dict[Coset, Tropical]:
     present = {u: e for u, e in terms.items() if e is not INFINITE and not e.is_infinite}
     if len(present) < 2:
         return present
+    if all(e.number is not None for e in present.values()):
+        kept = _kept(present)
+        return {u: e for u, e in present.items() if u in kept}
     return {
         u: e
         for u, e in present.items()
         if not any(u is not v and contains(v, u) and e.at_least(f) for v, f in present.items())
     }
+
+
+def _kept(terms: Mapping[Coset, Tropical]) -> set[Coset]:
+    """Return the cosets that no larger term swallows: from the largest on, few are compared."""
+    kept: set[Coset] = set()
+    largest_first = sorted(terms, key=lambda u: (terms[u].number, -u.dimension))
+    for u in largest_first:
+        if not any(contains(v, u) for v in kept):
+            kept.add(u)
+    return kept
 
 
 ZERO = Terms()
