@@ -26,12 +26,16 @@ _NUMPY_ONLY = {
 
 _HEADER = """\
 import math
+import os
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 from numba.extending import overload, register_jitable
 
-OPTIONS = {{"cache": True, "error_model": "numpy", "fastmath": {{"contract", "nsz"}}}}
+OPTIONS = {{"cache": True, "nogil": True, "error_model": "numpy"}}
+OPTIONS["fastmath"] = {{"contract", "nsz"}}
+THREADS = int(os.environ.get("NUMBA_NUM_THREADS") or os.cpu_count() or 1)
 INPUTS = {inputs!r}  # shape of one sample, by input
 AXES = {kept!r}  # output axes that the kernel keeps
 TOLERANCE = {tolerance!r}
@@ -44,16 +48,28 @@ def _compiled_select(condition, yes, no):
 """
 
 _MIRROR = '''\
-@njit(parallel=True, **OPTIONS)
-def mirror(result):
-    """Copy the upper triangle of every matrix to the lower one, in blocks."""
+@njit(**OPTIONS)
+def mirror(first, stride, result):
+    """Copy blocks of the upper triangle of every matrix to the lower one."""
     size, block = result.shape[1], 64
-    for b in prange((size + block - 1) // block):
-        for c in range(b, (size + block - 1) // block):
-            for i in range(b * block, min((b + 1) * block, size)):
-                for j in range(max(c * block, i + 1), min((c + 1) * block, size)):
-                    for e in range(result.shape[0]):
+    for top in range(first * block, size, stride * block):
+        for side in range(top, size, block):
+            for e in range(result.shape[0]):
+                for j in range(side, min(side + block, size)):
+                    for i in range(top, min(top + block, j)):
                         result[e, j, i] = result[e, i, j]
+'''
+
+_THREADS = '''\
+def in_threads(function, *arguments):
+    """Run ``function(first, stride, *arguments)`` on all cores: compiled code holds no lock."""
+    if THREADS == 1:
+        function(0, 1, *arguments)
+        return
+    with ThreadPoolExecutor(THREADS) as pool:
+        jobs = [pool.submit(function, first, THREADS, *arguments) for first in range(THREADS)]
+        for job in jobs:
+            job.result()
 '''
 
 _EVALUATE = '''\
@@ -71,9 +87,9 @@ def evaluate(X, X2=None, tolerance=TOLERANCE):
         right, right_series, _ = describe(data2, tolerance)
     result = np.empty(({entries}, left.shape[1], right.shape[1]))
     symmetric = X2 is None and {symmetric}
-    pairs({grams}symmetric, tolerance, left, right, {series}result)
+    in_threads(pairs, {grams}symmetric, tolerance, left, right, {series}result)
     if symmetric:
-        mirror(result)
+        in_threads(mirror, result)
     if X2 is None:
         for entry, values in enumerate(diagonal):
             np.fill_diagonal(result[entry], values)
@@ -131,7 +147,8 @@ def module_source(
         *_activations(single),
         *_row_functions(rows),
         main,
-        *([_MIRROR.rstrip()] if not kernels.kept else []),
+        _MIRROR.rstrip(),
+        _THREADS.rstrip(),
         describe,
         _SAMPLES.rstrip(),
         _evaluate(plan, single, kernels),
@@ -200,14 +217,11 @@ def _pairs(plan: Schedule, rows: Rows, single: Single) -> str:
         '    """Fill row i of the result (from the diagonal on where it is symmetric)."""\n'
         "    start, count = i if symmetric else 0, result.shape[2]\n"
         f"{body}\n\n\n"
-        f"@njit(parallel=True, **OPTIONS)\ndef pairs({arguments}):\n"
-        '    """Fill the result, rows from both ends in turn: threads have equal work."""\n'
-        "    size = result.shape[1]\n"
-        "    for low in prange((size + 1) // 2):\n"
-        f"        rows = np.empty(({max(rows.buffers, 1)}, result.shape[2]))\n"
-        f"        one_row(low, rows, {arguments})\n"
-        "        if size - 1 - low != low:\n"
-        f"            one_row(size - 1 - low, rows, {arguments})"
+        f"@njit(**OPTIONS)\ndef pairs(first, stride, {arguments}):\n"
+        '    """Fill every stride-th row of the result."""\n'
+        f"    rows = np.empty(({max(rows.buffers, 1)}, result.shape[2]))\n"
+        "    for i in range(first, result.shape[1], stride):\n"
+        f"        one_row(i, rows, {arguments})"
     )
 
 

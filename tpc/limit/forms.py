@@ -43,9 +43,9 @@ class Gaussian:
 
     ``sum_t W[t] a_t`` over ``terms``, pairs of a position in the weight and an entry (None for
     the weight's entry itself), or over all of an input where ``data`` is given (``weight`` then
-    fixes the weight's positions outside of the contraction and has None inside). ``contracted`` are the
-    width axes of the weight that are summed over: ``W x`` and ``W^T y`` differ in it, and count as
-    independent (the derivation checks whether they may).
+    fixes the weight's positions outside of the contraction and has None inside). ``contracted``
+    are the width axes of the weight that are summed over: ``W x`` and ``W^T y`` differ in it, and
+    count as independent (the derivation checks whether they may).
     """
 
     param: str

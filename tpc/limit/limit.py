@@ -12,7 +12,7 @@ from tpc.diagnostics import Diagnostic, TpcError
 from tpc.limit import expressions as ex
 from tpc.limit.equations import Equation, equations, shorten
 from tpc.limit.kernels import Kernels, derive
-from tpc.limit.moments import LimitRefusal
+from tpc.limit.moment import LimitRefusal
 from tpc.ops.base import MissingRule
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ from tpc.ops.base import EvalContext, Op
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-    from tpc.limit.forms import Form, Index
-    from tpc.limit.moments import MomentContext
 
     from tpc.ir.node import Node
+    from tpc.limit.forms import Form, Index
+    from tpc.limit.moments import MomentContext
     from tpc.ops.base import Array
     from tpc.scaling.interpret import ScalingContext
     from tpc.scaling.state import Size

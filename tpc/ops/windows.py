@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tpc.exact import Coefficient
 from tpc.ir.node import make
 from tpc.ir.types import TensorType, finite
 from tpc.ops.axes import check_finite
@@ -15,6 +16,8 @@ from tpc.ops.scale import SCALE, scale
 
 if TYPE_CHECKING:
     from tpc.ir.node import Node
+    from tpc.limit.forms import Form, Index
+    from tpc.limit.moments import MomentContext
     from tpc.ops.base import Array
     from tpc.scaling.interpret import ScalingContext
     from tpc.scaling.state import Size
@@ -138,6 +141,20 @@ class Fold(Op):
 
     def exponents(self, node: Node, sizes: Sequence[Size], context: ScalingContext) -> Size:
         return context.same(node, sizes[0])
+
+    def limit(self, node: Node, index: Index, context: MomentContext) -> Form:
+        from tpc.limit.forms import Polynomial
+
+        axis = node.attrs["axis"]
+        before, position, after = index[:axis], index[axis], index[axis + 1 :]
+        readers = [
+            (*before, window, j, *after)
+            for window, row in enumerate(node.attrs["layout"].positions())
+            for j, read in enumerate(row)
+            if read == position
+        ]
+        (x,) = node.operands
+        return Polynomial(tuple((Coefficient.of(1), ((x, place),)) for place in readers))
 
     def evaluate(self, node: Node, arrays: Sequence[Array], context: EvalContext) -> Array:
         import numpy as np

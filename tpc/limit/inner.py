@@ -1,0 +1,131 @@
+"""Inner products of gradients: limits of ``<df(x)/dW, df(x')/dW>``."""
+
+from __future__ import annotations
+
+import itertools
+
+from tpc.exact import Affine, Coefficient
+from tpc.ir.node import Node
+from tpc.limit import expressions as ex
+from tpc.limit.contraction import input_slice, weight_below
+from tpc.limit.forms import Entry
+from tpc.limit.moment import NOTHING, LimitRefusal, Moment, block_size, product, scaled, total
+from tpc.limit.moments import MomentContext
+from tpc.ops.base import MissingRule
+from tpc.ops.contract import CONTRACT
+
+MAX_ENTRIES = 20_000
+
+
+def inner(g: Node, h: Node, context: MomentContext, cross: bool) -> Moment:
+    """Return the limit of the inner product of g at x and h at x' (at x unless ``cross``).
+
+    Raises:
+        MissingRule: a matrix that is no sum of outer products.
+    """
+    memo: dict[tuple[Node, Node], Moment] = {}
+    parts_g, parts_h = _addends(g), _addends(h)
+    found = []
+    for c, a in parts_g:
+        for d, b in parts_h:
+            if (a, b) not in memo:
+                memo[a, b] = _inner_of(a, b, context, cross)
+            found.append(scaled(memo[a, b], c * d))
+    return total(found)
+
+
+def _addends(node: Node) -> list[tuple[Coefficient, Node]]:
+    from tpc.ops.add import ADD
+    from tpc.ops.scale import SCALE
+
+    found, todo = [], [(Coefficient.of(1), node)]
+    while todo:
+        factor, each = todo.pop()
+        if each.op is SCALE:
+            todo.append((factor * each.attrs["coefficient"], each.operands[0]))
+        elif each.op is ADD and all(o.type.dims == each.type.dims for o in each.operands):
+            todo.extend((factor, operand) for operand in reversed(each.operands))
+        else:
+            found.append((factor, each))
+    return found
+
+
+def _inner_of(a: Node, b: Node, context: MomentContext, cross: bool) -> Moment:
+    slices = input_slice(a), input_slice(b)
+    if slices[0] is not None and slices[1] is not None:
+        return Moment(ex.gram(slices[0], slices[1], cross), Affine.of(0))
+    if _is_outer(a) and _is_outer(b) and _pattern(a) == _pattern(b):
+        sides = zip(a.operands, b.operands, strict=True)
+        return product(*(inner(u, v, context, cross) for u, v in sides))
+    if a.type.sort == 2:
+        return _matrices(a, b, context, cross)
+    return _entrywise(a, b, context, cross)
+
+
+def _pattern(node: Node) -> tuple[object, ...]:
+    return tuple(node.attrs[key] for key in ("left", "right", "out"))
+
+
+def _is_outer(node: Node) -> bool:
+    if node.op is not CONTRACT or node.attrs["sum_batch"]:
+        return False
+    left, right = node.attrs["left"], node.attrs["right"]
+    return not set(left) & set(right) and weight_below(node.operands[0]) is None
+
+
+def _entrywise(a: Node, b: Node, context: MomentContext, cross: bool) -> Moment:
+    extents = [range(dim.concrete(1)) for dim in a.type.dims]
+    if a.type.dims != b.type.dims:
+        raise MissingRule(a, "limit", "gradients of different axes")
+    found = []
+    for index in itertools.product(*extents):
+        found.append(context.moment((a, index), (b, index), cross))
+        if len(found) > MAX_ENTRIES:
+            raise LimitRefusal(f"a gradient with more than {MAX_ENTRIES} finite entries", a)
+    size = Coefficient.of(1)
+    for dim in a.type.dims:
+        if dim.width:
+            size = size * block_size(dim.count)
+    return scaled(total(found), size)
+
+
+def _matrices(a: Node, b: Node, context: MomentContext, cross: bool) -> Moment:
+    """Return the inner product of sums of outer products, by finite positions."""
+    found = []
+    for left, right in itertools.product(_outer_terms(a), _outer_terms(b)):
+        if left[0] != right[0]:
+            continue
+        rows = context.moment(left[1], right[1], cross)
+        found.append(product(rows, context.moment(left[2], right[2], cross)))
+    size = Coefficient.of(1)
+    for axis in a.type.width_axes:
+        size = size * block_size(a.type.dims[axis].count)
+    return scaled(total(found), size) if found else NOTHING
+
+
+def _outer_terms(node: Node) -> list[tuple[tuple[int, ...], Entry, Entry]]:
+    """Return (position, row factor, column factor) of a contraction over finite axes."""
+    if node.op is not CONTRACT or node.attrs["sum_batch"]:
+        raise MissingRule(node, "limit", "a gradient that is no sum of outer products")
+    x, y = node.operands
+    left, right, out = _pattern_labels(node)
+    dims = dict(zip(left, x.type.dims, strict=True)) | dict(zip(right, y.type.dims, strict=True))
+    if (
+        x.type.sort != 1
+        or y.type.sort != 1
+        or any(dims[label].width and label not in out for label in dims)
+    ):
+        raise MissingRule(node, "limit", "a gradient that is no sum of outer products")
+    swapped = next(label for label in out if dims[label].width) not in left
+    terms = []
+    for place in itertools.product(*(range(dims[label].concrete(1)) for label in dims)):
+        at = dict(zip(dims, place, strict=True))
+        entries = [(x, tuple(at[i] for i in left)), (y, tuple(at[i] for i in right))]
+        if swapped:
+            entries.reverse()
+        terms.append((tuple(at[i] for i in out), entries[0], entries[1]))
+    return terms
+
+
+def _pattern_labels(node: Node) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+    return node.attrs["left"], node.attrs["right"], node.attrs["out"]

@@ -1,0 +1,130 @@
+"""Moments and the factors they are moments of."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+from tpc.exact import Affine, Coefficient, Constant
+from tpc.limit import expressions as ex
+
+if TYPE_CHECKING:
+    from tpc.ir.module import ParamSpec
+    from tpc.ir.node import Node
+    from tpc.limit.forms import Entry
+    from tpc.ops.activations import Activation
+
+
+@dataclass(frozen=True)
+class Moment:
+    """``n^power * value``; what is of lower order has been dropped."""
+
+    value: ex.Expression
+    power: Affine
+
+    @property
+    def is_zero(self) -> bool:
+        """Whether it vanishes identically."""
+        return ex.is_zero(self.value)
+
+
+NOTHING = Moment(ex.number(0), Affine.of(0))
+
+
+@dataclass(frozen=True, slots=True)
+class Factor:
+    """A factor of an expectation: an entry, or a nonlinearity of it, at x (0) or x' (1)."""
+
+    node: Node
+    index: tuple[int, ...]
+    side: int
+    activation: Activation | None = None
+
+    @property
+    def entry(self) -> Entry:
+        """The entry itself."""
+        return (self.node, self.index)
+
+    @property
+    def order(self) -> tuple[Any, ...]:
+        """Key that sorts the factors of a product."""
+        label = "" if self.activation is None else self.activation.label
+        return (self.node.id, self.index, self.side, label)
+
+
+Key = tuple[Factor, ...]
+Rule = Generator[Key, Moment, Moment]
+
+
+class LimitRefusal(Exception):  # noqa: N818 - a fact about a program, reported as a diagnostic
+    """A program without such a limit: ``message``, the node it was met at, and what to do."""
+
+    def __init__(self, message: str, node: Node | None = None, help: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.node = node
+        self.help = help
+
+
+def scaled(moment: Moment, factor: Coefficient) -> Moment:
+    """Return a moment times a coefficient."""
+    if moment.is_zero or factor.is_zero:
+        return NOTHING
+    return Moment(ex.scale(moment.value, factor.constant), moment.power + factor.power)
+
+
+def product(*moments: Moment) -> Moment:
+    """Return the product of moments."""
+    power = Affine.of(0)
+    for m in moments:
+        if m.is_zero:
+            return NOTHING
+        power = power + m.power
+    return Moment(ex.multiply(*(m.value for m in moments)), power)
+
+
+def total(moments: Sequence[Moment]) -> Moment:
+    """Return the sum of moments, of which only the leading power of the width is kept."""
+    present = [m for m in moments if not m.is_zero]
+    if not present:
+        return NOTHING
+    top = max(power_of(m.power) for m in present)
+    kept = [m.value for m in present if m.power.const == top]
+    value = ex.total(kept)
+    return NOTHING if ex.is_zero(value) else Moment(value, Affine.of(top))
+
+
+def power_of(power: Affine, node: Node | None = None) -> Fraction:
+    """Return a power of the width as a number.
+
+    Raises:
+        LimitRefusal: it hangs on exponents without a value.
+    """
+    if not power.is_constant:
+        raise LimitRefusal(
+            f"the power n^({power}) of the width has no value yet",
+            node,
+            "give the exponents values: --set a=1/2, or a named parametrization",
+        )
+    return power.const
+
+
+def weight_variance(spec: ParamSpec, contracted: tuple[int, ...]) -> Coefficient:
+    """Return the variance of an entry of W, times n for every width axis that is summed over."""
+    variance = Coefficient(spec.entry_std, -spec.entry_exponent) ** 2
+    for axis in contracted:
+        dim = spec.type.dims[axis]
+        variance = variance * Coefficient(_block(dim.count), Affine.of(1))
+    return variance
+
+
+def block_size(count: Fraction) -> Coefficient:
+    """Return the number of coordinates of one block of a width axis."""
+    return Coefficient(_block(count), Affine.of(1))
+
+
+def _block(count: Fraction) -> Constant:
+    """Return the coordinates of one block of an axis of ``count * n``, over n."""
+    return Constant.of(count / max(1, int(count)))

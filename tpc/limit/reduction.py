@@ -1,0 +1,273 @@
+"""How expectations of products reduce to simpler ones.
+
+Each rule is a generator: it yields the expectations it needs and is sent their values, so that the
+caller may keep an explicit stack.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from tpc.exact import Affine, Coefficient
+from tpc.limit import expressions as ex
+from tpc.limit.forms import Data, Entry, Form, Function, Gaussian, Polynomial
+from tpc.limit.moment import (
+    NOTHING,
+    Factor,
+    Key,
+    LimitRefusal,
+    Moment,
+    Rule,
+    power_of,
+    product,
+    scaled,
+    total,
+    weight_variance,
+)
+from tpc.ops.base import MissingRule
+
+if TYPE_CHECKING:
+    from tpc.limit.moments import MomentContext
+    from tpc.ops.activations import Activation
+
+VANISHING = Polynomial(())
+DATA = ("", ())  # stands for the inputs among the sources of an entry
+
+
+def operands(form: Form) -> tuple[Entry, ...]:
+    """Return the entries whose Gaussians are this one's too."""
+    if isinstance(form, Polynomial):
+        return tuple(e for _, entries in form.terms for e in entries)
+    return (form.entry,) if isinstance(form, Function) else ()
+
+
+def law(form: Gaussian) -> tuple[str, tuple[int, ...]]:
+    """Return what makes two Gaussians dependent: the weight, and the axes it is summed along."""
+    return (form.param, form.contracted)
+
+
+def reduce(context: MomentContext, factors: Key) -> Rule:
+    """Reduce an expectation to simpler ones, which are yielded and sent back."""
+    if not factors:
+        return Moment(ex.number(1), Affine.of(0))
+    factors = tuple(_opened(context, f) for f in factors)
+    if any(context.form(f.entry) == VANISHING for f in factors if f.activation is None):
+        return NOTHING
+    clusters = _clusters(context, factors)
+    if len(clusters) > 1:
+        # inputs last: what the weights multiply them by may vanish
+        clusters.sort(key=lambda cluster: context.sources(cluster[0].entry) == {DATA})
+        moments = []
+        for cluster in clusters:
+            moments.append((yield cluster))
+            if moments[-1].is_zero:
+                return NOTHING
+        return product(*moments)
+    expandable = [f for f in factors if f.activation is None and _is_sum(context, f)]
+    if expandable:
+        return (yield from _expand(context, factors, max(expandable, key=lambda f: f.order)))
+    if context.sources(factors[0].entry) <= {DATA}:
+        return _deterministic(context, factors)
+    return (yield from _gaussian(context, _merged(factors)))
+
+
+def _opened(context: MomentContext, factor: Factor) -> Factor:
+    """Write an entry that is a nonlinearity as such."""
+    if factor.activation is None:
+        form = context.form(factor.entry)
+        if isinstance(form, Function):
+            return Factor(*form.entry, factor.side, form.activation)
+    return factor
+
+
+def _is_sum(context: MomentContext, factor: Factor) -> bool:
+    return isinstance(context.form(factor.entry), Polynomial)
+
+
+def _clusters(context: MomentContext, factors: Key) -> list[Key]:
+    """Split factors into groups without a common Gaussian; numbers form one group."""
+    groups: list[tuple[set[Any], list[Factor]]] = []
+    for f in factors:
+        own = set(context.sources(f.entry)) or {None}
+        members = [f]
+        rest = []
+        for sources, others in groups:
+            if sources & own:
+                own |= sources
+                members = others + members
+            else:
+                rest.append((sources, others))
+        groups = [*rest, (own, members)]
+    return [tuple(members) for _, members in groups]
+
+
+def _expand(context: MomentContext, factors: Key, factor: Factor) -> Rule:
+    """Linearity in one factor."""
+    form = context.form(factor.entry)
+    assert isinstance(form, Polynomial)
+    at = factors.index(factor)
+    others = factors[:at] + factors[at + 1 :]
+    parts = []
+    for coefficient, entries in form.terms:
+        wanted = (*others, *(Factor(*entry, factor.side) for entry in entries))
+        part = yield wanted
+        parts.append(scaled(part, coefficient))
+    return total(parts)
+
+
+def _deterministic(context: MomentContext, factors: Key) -> Moment:
+    """Numbers: entries of inputs, in pairs."""
+    factors = tuple(sorted(factors, key=lambda f: f.side))
+    forms = [context.form(f.entry) for f in factors]
+    pairs = [f for f in forms if isinstance(f, Data)]
+    if len(pairs) != 2 or len(forms) != 2 or any(f.activation is not None for f in factors):
+        raise MissingRule(factors[0].node, "limit", "input entries that no weight multiplies")
+    left, right = (ex.Slice(f.name, f.place) for f in pairs)
+    return Moment(ex.gram(left, right, factors[0].side != factors[1].side), Affine.of(0))
+
+
+def _merged(factors: Key) -> Key:
+    """Write several nonlinearities of one Gaussian as one (a square stays: it is a dual)."""
+    square = [f for f in factors if f.activation is not None]
+    if len(square) == 2 and square[0] == square[1]:
+        return factors
+    functions: dict[tuple[Entry, int], Activation] = {}
+    plain = []
+    for f in factors:
+        if f.activation is None:
+            plain.append(f)
+            continue
+        place = (f.entry, f.side)
+        before = functions.get(place)
+        functions[place] = f.activation if before is None else _joined(before, f.activation)
+    merged = (Factor(*entry, side, phi) for (entry, side), phi in functions.items())
+    return (*plain, *sorted(merged, key=lambda f: f.order))
+
+
+@lru_cache(maxsize=1024)
+def _joined(phi: Activation, psi: Activation) -> Activation:
+    from tpc.ops.activations import formula as fm
+    from tpc.ops.activations.written import from_formula
+
+    return from_formula(fm.multiply(phi.formula(), psi.formula()), f"{phi.label} {psi.label}")
+
+
+def _gaussian(context: MomentContext, factors: Key) -> Rule:
+    """Expectations of Gaussians and nonlinearities of Gaussians that hang together."""
+    plain = [f for f in factors if f.activation is None]
+    functions = [f for f in factors if f.activation is not None]
+    for f in functions:
+        _require_gaussian(context, f)
+    if len(plain) == 1 and not functions:
+        return NOTHING
+    if len(plain) == 2 and not functions:
+        return (yield from _covariance(context, plain[0], plain[1]))
+    if plain:
+        return (yield from _by_parts(factors, plain[0]))
+    if len(functions) > 2:
+        raise MissingRule(functions[0].node, "limit", "three nonlinearities of correlated values")
+    left = functions[0]
+    q1 = yield from _variance(left, left)
+    assert left.activation is not None
+    if len(functions) == 1:
+        return Moment(ex.average(left.activation, q1), Affine.of(0))
+    right = functions[1]
+    assert right.activation is not None
+    k = yield from _variance(left, right)
+    q2 = yield from _variance(right, right)
+    if left.side > right.side:
+        left, right, q1, q2 = right, left, q2, q1
+    assert left.activation is not None
+    assert right.activation is not None
+    return Moment(ex.dual(left.activation, right.activation, q1, k, q2), Affine.of(0))
+
+
+def _variance(a: Factor, b: Factor) -> Generator[Key, Moment, ex.Expression]:
+    """Return a covariance of arguments, zero where it vanishes with the width."""
+    moment = yield (Factor(*a.entry, a.side), Factor(*b.entry, b.side))
+    if moment.is_zero:
+        return moment.value
+    power = power_of(moment.power, a.node)
+    if power > 0:
+        raise LimitRefusal(
+            f"what a nonlinearity is applied to grows like n^{power / 2} with the width",
+            a.node,
+            "choose a stable parametrization: tpc classify says which weight is too large",
+        )
+    return moment.value if power == 0 else ex.number(0)
+
+
+def _by_parts(factors: Key, g: Factor) -> Rule:
+    """``E[g F] = sum_i Cov(g, g_i) E[dF/dg_i]``."""
+    at = factors.index(g)
+    others = factors[:at] + factors[at + 1 :]
+    parts = []
+    for i, f in enumerate(others):
+        covariance = yield (g, Factor(*f.entry, f.side))
+        if covariance.is_zero:
+            continue
+        rest = others[:i] + others[i + 1 :]
+        if f.activation is not None:
+            slope = f.activation.derivative()
+            if slope.is_zero:
+                continue
+            level = slope.constant_value
+            if level is not None:
+                covariance = scaled(covariance, Coefficient.of(level))
+            else:
+                rest = (*rest, Factor(*f.entry, f.side, slope))
+        remaining = yield rest
+        parts.append(product(covariance, remaining))
+    return total(parts)
+
+
+def _require_gaussian(context: MomentContext, factor: Factor) -> None:
+    """Refuse a nonlinearity of something that is no sum of Gaussians.
+
+    Raises:
+        MissingRule: with the node at fault.
+    """
+    todo, seen = [factor.entry], {factor.entry}
+    while todo:
+        form = context.form(todo.pop())
+        if isinstance(form, Gaussian):
+            continue
+        single = isinstance(form, Polynomial) and all(len(e) == 1 for _, e in form.terms)
+        if not single:
+            raise MissingRule(
+                factor.node, "limit", "a nonlinearity of values that are not Gaussian in the limit"
+            )
+        for entry in operands(form):
+            if entry not in seen:
+                seen.add(entry)
+                todo.append(entry)
+
+
+def _covariance(context: MomentContext, a: Factor, b: Factor) -> Rule:
+    """``sigma^2`` times the moments of what one weight is contracted with; zero for two weights."""
+    if a.side > b.side:
+        a, b = b, a
+    g, h = context.form(a.entry), context.form(b.entry)
+    assert isinstance(g, Gaussian)
+    assert isinstance(h, Gaussian)
+    if law(g) != law(h):
+        return NOTHING
+    variance = weight_variance(context.params[g.param], g.contracted)
+    if g.data is not None and h.data is not None:
+        if g.weight != h.weight:
+            return NOTHING
+        product = ex.gram(g.data, h.data, a.side != b.side)
+        return scaled(Moment(product, Affine.of(0)), variance)
+    if g.data is not None or h.data is not None:
+        raise MissingRule(a.node, "limit", "one weight on an input and on something else")
+    by_position: dict[tuple[int, ...], list[Entry | None]] = {}
+    for position, entry in h.terms:
+        by_position.setdefault(position, []).append(entry)
+    parts = []
+    for position, left in g.terms:
+        for right in by_position.get(position, ()):
+            inside = [Factor(*e, f.side) for e, f in ((left, a), (right, b)) if e is not None]
+            parts.append((yield tuple(inside)))
+    return scaled(total(parts), variance)
