@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from tpc.feature.gaussian import Local
@@ -32,7 +33,7 @@ class FeatureContext:
     step: int = 0
     local: Local = field(default_factory=Local)
 
-    @property
+    @cached_property
     def arrays(self) -> EvalContext:
         """The context in which an op's own meaning acts on samples: the width is their number."""
         return EvalContext(self.space.size, self.batch, self.params, self.seed, self.step)

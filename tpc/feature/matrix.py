@@ -35,11 +35,14 @@ class Initial:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outer:
-    """``factor * n^power * sum_r left_r right_r^T``, left (R, rows) and right (R, columns)."""
+    """``n^power * sum_r factor_r left_r right_r^T``, left (R, rows) and right (R, columns).
+
+    ``factor`` is one number for all r, or an array (R,).
+    """
 
     left: Value
     right: Value
-    factor: float = 1.0
+    factor: float | Array = 1.0
     power: Fraction = Fraction(0)
 
     @property
@@ -135,7 +138,8 @@ def _act_outer(term: Outer, x: Value, shape: tuple[int, ...], context: FeatureCo
     )
     if size is None:
         return zero(np.empty(shape), rest)
-    array = np.moveaxis(coefficients.array, 0, -1) @ term.left.array * term.factor
+    weights = np.moveaxis(coefficients.array, 0, -1) * term.factor
+    array = weights @ term.left.array
     return Value(array, size, rest, term.left.signs)
 
 
@@ -175,7 +179,8 @@ def entries(matrix: Matrix) -> Dense | None:
             continue
         assert not isinstance(term, Initial)
         if isinstance(term, Outer):
-            result += term.factor * (term.left.array.T @ term.right.array)
+            factors = np.broadcast_to(term.factor, len(term.left.array))
+            result += (term.left.array.T * factors) @ term.right.array
             signs.append(product(term.left.signs, term.right.signs))
         else:
             result += term.entries
@@ -186,6 +191,8 @@ def entries(matrix: Matrix) -> Dense | None:
 def _scaled(term: Term, factor: float, power: Fraction | int) -> Term:
     if isinstance(term, Dense):
         return replace(term, entries=factor * term.entries, power=term.power + power)
+    if isinstance(term, Outer):
+        return replace(term, factor=factor * term.factor, power=term.power + power)
     return replace(term, factor=factor * term.factor, power=term.power + power)
 
 

@@ -223,13 +223,17 @@ def _entry_product(node: Node, x: Matrix, y: Matrix) -> Matrix:
         Outer(
             combine(a.left, b.left, _pairs),
             combine(a.right, b.right, _pairs),
-            a.factor * b.factor,
+            np.multiply.outer(_each(a), _each(b)).ravel(),
             a.power + b.power,
         )
         for a in left
         for b in right
     )
     return Matrix(x.shape, terms)
+
+
+def _each(term: Outer) -> Array:
+    return np.broadcast_to(term.factor, len(term.left.array))
 
 
 def _pairs(a: Array, b: Array) -> Array:

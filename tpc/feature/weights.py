@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tpc.diagnostics import Diagnostic, TpcError
+from tpc.feature.blocks import Block
 from tpc.feature.gaussian import GaussianMatrix
 from tpc.feature.matrix import Dense, Initial, Matrix, entries
 from tpc.feature.value import HALF, Exponent, Value, largest, plus, total, zero
@@ -91,7 +92,8 @@ class Linear(Weight):
         self, spec: ParamSpec, settings: Settings | None, start: Matrix, steps: int
     ) -> None:
         super().__init__(spec, settings)
-        self._history = [start]
+        self._start = start
+        self._blocks: list[Block] = []
         self._coefficients = np.zeros(steps + 1)
         self._coefficients[0] = 1.0
         self._state = {} if settings is None else settings.optimizer.start((steps + 1,))
@@ -99,10 +101,9 @@ class Linear(Weight):
     @property
     def value(self) -> Matrix:
         """The effective weight W now."""
-        result = Matrix(self._history[0].shape)
-        for factor, part in zip(self._coefficients, self._history, strict=False):
-            result = result + part.scaled(float(factor))
-        return result
+        updates = tuple(block.term(self._coefficients) for block in self._blocks)
+        kept = self._start.scaled(float(self._coefficients[0]))
+        return Matrix(kept.shape, (*kept.terms, *updates))
 
     def move(self, gradient: Operand) -> None:
         """Make one step along dL/dW."""
@@ -110,8 +111,7 @@ class Linear(Weight):
         assert settings is not None
         assert isinstance(gradient, Matrix)
         self.steps += 1
-        step = self.spec.multiplier.power.const * 2 + settings.rate.power.const
-        self._history.append(gradient.scaled(self.spec.mult.value**2, step))
+        self._remember(gradient, settings)
         now, decay = self._coefficients, self._decay()
         unit = np.zeros(len(now))
         unit[self.steps] = 1.0
@@ -120,8 +120,20 @@ class Linear(Weight):
             unit + coupled * now, now, self._state, self.steps, numbers(settings)
         )
         rate = settings.rate.constant.value
-        self._coefficients = now - rate * direction
-        self._coefficients = self._coefficients - self._shrinkage(decay) * now
+        self._coefficients = now - rate * direction - self._shrinkage(decay) * now
+
+    def _remember(self, gradient: Matrix, settings: Settings) -> None:
+        """Keep a gradient's outer products, times all of the step but the optimizer's part."""
+        power = self.spec.multiplier.power.const * 2 + settings.rate.power.const
+        terms = gradient.scaled(self.spec.mult.value**2, power).outer_only
+        if terms is None:
+            raise _unsupported(self.spec, "a gradient that is no sum of outer products")
+        for term in terms:
+            block = next((each for each in self._blocks if each.fits(term)), None)
+            if block is None:
+                block = Block(term)
+                self._blocks.append(block)
+            block.append(term, self.steps)
 
 
 class Entries(Weight):

@@ -14,9 +14,9 @@ CODES = (
         "E0951",
         "a value that stays random in the limit",
         "The inner product of unrelated vectors is a sum of many small terms of random "
-        "sign: by the central limit theorem it is Gaussian, and not a number that all wide networks agree on. "
-        "The output of a network with a large random readout is an example. Feature-learning "
-        "limits are computed where such values vanish: with a smaller initial readout (maximal "
+        "sign: by the central limit theorem it is Gaussian, not a number that all wide networks "
+        "agree on. The output of a network with a large random readout is an example. "
+        "Feature-learning limits are computed where such values vanish: with a smaller initial readout (maximal "
         "update, mean field, `init zero`).",
     ),
     Code(
