@@ -37,11 +37,15 @@ SMALLER: dict[str, dict[str, Any]] = {
     "transformer": {"d": 4, "T": 3, "heads": 2, "k": 3},
     "word2vec": {"vocab": 9},
 }
-#: Pixels make these large.
-NARROW = {"convnet": (16, 32, 64, 128)}
+#: Pixels make these large, singular values slow.
+NARROW = {
+    "convnet": (16, 32, 64, 128),
+    "mlp_muon": (32, 64, 128, 256),
+    "mlp_muon_adam_rate": (32, 64, 128, 256),
+}
 WIDTHS = (64, 128, 256, 512)
 FINE = (64, 128, 256, 512, 1024)
-SEEDS, MORE_SEEDS = 6, 24
+SEEDS, MORE_SEEDS = 6, 16
 GROWS = 0.1
 
 
