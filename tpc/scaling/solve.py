@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import reduce
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from tpc.diagnostics import Diagnostic, TpcError
 from tpc.exact import Coefficient
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 _HALF = Fraction(1, 2)
 _ZERO = Triple(Fraction(0), Fraction(0), Fraction(0))
 _MOST_ROUNDS = 40
+Start: TypeAlias = tuple[Mapping[str, Fraction], Mapping[str, Fraction]]
 
 #: A rate so small that an inner step is negligible, until it has been measured.
 _SLOW = Fraction(4)
@@ -55,20 +56,27 @@ _SLOW = Fraction(4)
 class Point:
     """Exponents for every weight, and the run that they were found in.
 
-    ``module`` has them; where ``finding`` names obstacles they are the best that was found.
+    ``module`` has them, as ``triples``; where ``finding`` names obstacles they are the best found.
     """
 
     module: Module
     unknowns: Mapping[str, Unknown]
     roles: Mapping[str, Role]
+    triples: Mapping[str, Triple]
     p: Mapping[str, Fraction]
     q: Mapping[str, Fraction]
-    finding: Finding
     trial: Trial
 
+    @property
+    def finding(self) -> Finding:
+        """What the last run found, and could not be mended."""
+        return self.trial.finding
 
-def find(module: Module, gauge: str = "table9") -> Point:
+
+def find(module: Module, gauge: str = "table9", start: Start | None = None) -> Point:
     """Return the point of maximal update: missing exponents are solved for, stated ones kept.
+
+    ``start`` are first values of p and q, where better ones than the usual are known.
 
     Raises:
         TpcError: the program has symbolic exponents, or an op has no rule for exponents, or the
@@ -80,48 +88,95 @@ def find(module: Module, gauge: str = "table9") -> Point:
     with _diagnosed(ready):
         made = plan(ready)
         unknowns = _unknowns(ready, made, gauge, played)
-        point = _iterate(ready, made, unknowns, played, *_start(made, unknowns, played))
+        search = _Search(ready, made, unknowns, start or _start(made, unknowns, played))
+        trial = search.run()
         if gauge == "equal":
-            even = {name: _evened(weight, point) for name, weight in unknowns.items()}
-            point = _iterate(ready, made, even, played, dict(point.p), dict(point.q))
-    return replace(point, module=with_triples(module, triples(point)))
-
-
-def triples(point: Point) -> dict[str, Triple]:
-    """Return the exponents of every weight at a point, in its gauge."""
-    return {name: u.triple(point.p[name], point.q.get(name)) for name, u in point.unknowns.items()}
+            unknowns = {name: _evened(u, search.q.get(name)) for name, u in unknowns.items()}
+            search = _Search(ready, made, unknowns, (search.p, search.q))
+            trial = search.run()
+    found = {n: u.triple(search.p[n], search.q.get(n)) for n, u in unknowns.items()}
+    final = with_triples(module, found)
+    return Point(final, unknowns, played, found, search.p, search.q, trial)
 
 
 # -- the iteration ---------------------------------------------------------------------------------
 
 
-def _iterate(
-    module: Module,
-    made: Plan,
-    unknowns: Mapping[str, Unknown],
-    played: Mapping[str, Role],
-    p: dict[str, Fraction],
-    q: dict[str, Fraction],
-) -> Point:
-    """Run, mend and run again, until nothing is left to mend or an obstacle is met."""
-    inner = inner_sites(made)
-    for _ in range(_MOST_ROUNDS + 4 * len(unknowns)):
+class _Search:
+    """The iteration: run, mend and run again, until nothing is left to mend.
+
+    ``p`` and ``q`` are the present exponents. What has been found too large is remembered. Usually
+    that does not matter: a number may be mended in both directions, since it depends on others. But
+    near a saddle (a bottleneck that vanishes at initialisation, under gradient descent) weights
+    that move by order one in the first step blow up in the second, and with rates at which they do
+    not they never move by order one: where the iteration comes back to where it was before, numbers
+    that were too large once are not taken again, and it ends at the slow ones.
+    """
+
+    def __init__(
+        self,
+        module: Module,
+        made: Plan,
+        unknowns: Mapping[str, Unknown],
+        start: tuple[Mapping[str, Fraction], Mapping[str, Fraction]],
+    ) -> None:
+        self.module, self.made, self.unknowns = module, made, unknowns
+        self.p, self.q = dict(start[0]), dict(start[1])
+        self._inner = inner_sites(made)
+        self._floors: dict[tuple[str, str], Fraction] = {}
+        self._seen: set[tuple[object, ...]] = set()
+        self._careful = False
+
+    def run(self) -> Trial:
+        """Search; return the last run. Its finding tells what could not be mended.
+
+        Raises:
+            _NoPoint: the iteration does not end.
+        """
+        for _ in range(_MOST_ROUNDS + 4 * len(self.unknowns)):
+            state = (tuple(self.p.items()), tuple(sorted(self.q.items())))
+            self._careful = self._careful or state in self._seen
+            self._seen.add(state)
+            trial = self._trial()
+            if not self._mend(trial.run()):
+                return trial
+        raise _NoPoint
+
+    def _trial(self) -> Trial:
         at = with_triples(
-            module, {name: u.triple(p[name], q.get(name)) for name, u in unknowns.items()}
+            self.module,
+            {n: u.triple(self.p[n], self.q.get(n)) for n, u in self.unknowns.items()},
         )
-        trial = Trial(at, made, Domain(), unknowns, how_trained(at), q)
-        finding = trial.run()
-        if finding.p:
-            p |= {name: p[name] + more for name, more in finding.p.items()}
+        return Trial(at, self.made, Domain(), self.unknowns, how_trained(at), self.q)
+
+    def _mend(self, finding: Finding) -> bool:
+        """Change p and q as a run wants it; return whether that changed anything."""
+        rates = dict(finding.rates)
+        p = self._wanted("p", self.p, finding.p)
+        q = self._wanted("q", rates, finding.q)
+        if p:
+            self.p |= p
             # gradients are of other sizes now: rates are chosen anew
-            q = {name: e for name, e in q.items() if not unknowns[name].free_q or name in inner}
-            continue
-        q = dict(finding.rates)
-        if finding.q:
-            q |= {name: q[name] + more for name, more in finding.q.items()}
-            continue
-        return Point(at, unknowns, played, p, q, finding, trial)
-    raise _NoPoint
+            self.q = {n: e for n, e in rates.items() if self._keeps_rate(n)}
+        else:
+            self.q = rates | q
+        return bool(p or q)
+
+    def _wanted(
+        self, which: str, now: Mapping[str, Fraction], more: Mapping[str, Fraction]
+    ) -> dict[str, Fraction]:
+        found = {}
+        for name, change in more.items():
+            floor = self._floors.get((which, name))
+            if change > 0:
+                self._floors[which, name] = max(now[name], now[name] if floor is None else floor)
+            elif self._careful and floor is not None and now[name] + change <= floor:
+                continue
+            found[name] = now[name] + change
+        return found
+
+    def _keeps_rate(self, name: str) -> bool:
+        return not self.unknowns[name].free_q or name in self._inner
 
 
 def _start(
@@ -163,9 +218,9 @@ def _unknowns(
     return found
 
 
-def _evened(weight: Unknown, point: Point) -> Unknown:
+def _evened(weight: Unknown, q: Fraction | None) -> Unknown:
     """Return a weight with the multiplier at which c = 0."""
-    times, q = weight.multiplicity, point.q.get(weight.spec.name)
+    times = weight.multiplicity
     if weight.kind is None or q is None or not times or not weight.gauge_is_free:
         return weight
     return replace(weight, multiplier=q / times)

@@ -17,7 +17,7 @@ from tpc.exact import Affine
 from tpc.scaling.actions import Site, inner_sites, sites
 from tpc.scaling.interpret import Judged, ScalingContext
 from tpc.scaling.run import Machine, Unsettled
-from tpc.scaling.state import Size, Value, join, nothing
+from tpc.scaling.state import Value, join, nothing
 from tpc.scaling.updates import Trained, updates
 
 if TYPE_CHECKING:
@@ -72,9 +72,15 @@ class Trial:
         self.context.changes = {n: nothing(spec.type.sort) for n, spec in module.params.items()}
         self.machine = Machine(plan, self.context)
         self._plain = {name: _at_unit_rate(weight) for name, weight in trained.items()}
+        self.finding = Finding(self.rates)
         self._known: dict[Site, tuple[tuple[object, ...], Tropical]] = {}
 
     def run(self) -> Finding:
+        """Train, and keep what is found as ``finding``: see :meth:`_run`."""
+        self.finding = self._run()
+        return self.finding
+
+    def _run(self) -> Finding:
         """Train until the sizes repeat, or something must change first.
 
         Raises:
@@ -97,26 +103,50 @@ class Trial:
     # -- initial parts ---------------------------------------------------------------------------
 
     def _too_large(self) -> Finding | None:
-        """Return what to do about initial weights whose outputs blow up, if there are any."""
-        large: dict[str, dict[Node, Fraction]] = {}
-        for name, weight in self.unknowns.items():
-            if weight.free_p:
-                ends = {site.end: self._initial(name, site) for site in self.sites.get(name, ())}
-                negative = {node: e for node, e in ends.items() if e is not None and e < 0}
-                if negative:
-                    large[name] = negative
+        """Return what to do about weights whose outputs blow up, if there are any.
+
+        An initial part is to blame where it makes too much of what it reads, and so is what
+        training has added to the weight before, when what it reads grows later.
+        """
+        parts = {"p": self._initial_parts(), "q": self._added_parts()}
+        large = {
+            (which, name): negative
+            for which, found in parts.items()
+            for name, ends in found.items()
+            if (negative := {node: e for node, e in ends.items() if e < 0})
+        }
         blown, _ = self.machine.verdict()
         if not large and not blown:
             return None
-        clear = self._clear([*(n for e in large.values() for n in e), *(j.node for j in blown)])
-        lifts = {
-            name: -min(e for node, e in ends.items() if node in clear)
-            for name, ends in large.items()
-            if any(node in clear for node in ends)
-        }
         places = {node for ends in large.values() for node in ends}
-        stuck = tuple(j for j in blown if j.node in clear and j.node not in places)
-        return Finding(self.rates, p=lifts, obstacles=() if lifts else stuck or blown)
+        clear = self._clear([*places, *(j.node for j in blown)])
+        lifts: dict[str, dict[str, Fraction]] = {"p": {}, "q": {}}
+        for (which, name), ends in large.items():
+            first = [e for node, e in ends.items() if node in clear]
+            if first:
+                lifts[which][name] = -min(first)
+        if lifts["p"] or lifts["q"]:
+            return Finding(self.rates, p=lifts["p"], q=lifts["q"])
+        return Finding(self.rates, obstacles=tuple(j for j in blown if j.node in clear) or blown)
+
+    def _initial_parts(self) -> dict[str, dict[Node, Fraction]]:
+        """Return what the initial parts of weights do at each place, as far as it is solved for."""
+        return {
+            name: _known_only({s.end: self._initial(name, s) for s in self.sites.get(name, ())})
+            for name, weight in self.unknowns.items()
+            if weight.free_p
+        }
+
+    def _added_parts(self) -> dict[str, dict[Node, Fraction]]:
+        """Return what the changes of weights do at each place, as far as they are solved for."""
+        sizes, context = self.machine.sizes, self.context
+        found = {}
+        for name in self.trained:
+            change = context.changes[name]
+            if self.unknowns[name].free_q and change:
+                ends = {s.end: s.action(change, sizes, context) for s in self.sites.get(name, ())}
+                found[name] = _known_only({node: self._number(e) for node, e in ends.items()})
+        return found
 
     def _initial(self, name: str, site: Site) -> Fraction | None:
         """Return the exponent of what the initial part of a weight does, None where nothing."""
@@ -207,12 +237,10 @@ class Trial:
     def _too_small(self, steps: Mapping[str, Value]) -> Finding:
         """Return which initial parts, and then which updates, could be larger."""
         small = {}
-        for name, weight in self.unknowns.items():
-            if weight.free_p and self.sites.get(name):
-                ends = {site.end: self._initial(name, site) for site in self.sites[name]}
-                least = min((e for e in ends.values() if e is not None), default=None)
-                if least is not None and least > 0:
-                    small[name] = (next(n for n, e in ends.items() if e == least), least)
+        for name, ends in self._initial_parts().items():
+            least = min(ends.values(), default=Fraction(0))
+            if least > 0:
+                small[name] = (next(n for n, e in ends.items() if e == least), least)
         clear = self._clear(place for place, _ in small.values())
         lower = {name: -e for name, (place, e) in small.items() if place in clear}
         if lower:
@@ -247,13 +275,14 @@ class Trial:
         return c + weight.multiplicity * spec.exponent("a").const
 
 
+def _known_only(found: Mapping[Node, Fraction | None]) -> dict[Node, Fraction]:
+    return {node: e for node, e in found.items() if e is not None}
+
+
 def _at_unit_rate(weight: Trained) -> Trained:
     """Return how a weight is trained, at c = 0."""
     spec = replace(weight.spec, c=Affine.of(0))
-    rate = replace(weight.settings.rate, power=Affine.of(0))
+    rate = replace(
+        weight.settings.rate, power=weight.settings.rate.power + weight.spec.exponent("c")
+    )
     return Trained(spec, replace(weight.settings, rate=rate))
-
-
-def sizes_of(trial: Trial) -> Mapping[Node, Size]:
-    """Return the sizes at which a run ended."""
-    return trial.machine.sizes
