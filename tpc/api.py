@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tpc.elaborate import Override
     from tpc.ir import Module
     from tpc.limit import Limit
+    from tpc.phase import Phase
     from tpc.scaling import Classification, Region
     from tpc.simulate import Simulation
     from tpc.slopes import Slopes
@@ -115,6 +116,23 @@ class Program:
         from tpc.scaling import region
 
         return region(self.module)
+
+    def phase(
+        self,
+        x: str | None = None,
+        y: str | None = None,
+        *,
+        at: Mapping[str, Fraction | int | str] | None = None,
+        through: str | None = None,
+    ) -> Phase:
+        """Return the phase diagram: the region, named points, and a slice along two exponents.
+
+        See :func:`tpc.phase.phase`.
+        """
+        from tpc.phase import phase
+
+        values = {name: Fraction(value) for name, value in (at or {}).items()}
+        return phase(self.module, x=x, y=y, at=values, through=through)
 
     def limit(self, kind: str | None = None) -> Limit:
         """Return the limit: ``nngp``, ``ntk``, or what classify says.

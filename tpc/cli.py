@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import click
 
 from tpc.cli_data import positive_integers, run_command, seeds_of, simulate_command
+from tpc.cli_scaling import phase_command
 from tpc.diagnostics import FORMATS, Diagnostic, TpcError, render
 from tpc.version import __version__
 
@@ -142,6 +143,24 @@ def classify(
     if expect is not None and found.kind != expect:
         click.echo(f"tpc: expected {expect}, the program is {found.kind.value}", err=True)
         sys.exit(EXIT_EXPECTATION)
+
+
+@program_command("phase")
+@click.option("--x", "x", metavar="NAME", help="The exponent that is drawn to the right.")
+@click.option("--y", "y", metavar="NAME", help="The exponent that is drawn upwards.")
+@click.option("--at", "point", multiple=True, metavar="NAME=RATIONAL", help="Value of an exponent.")
+@click.option(
+    "--through",
+    type=click.Choice(("standard", "ntk", "mean_field", "mup")),
+    help="Where the other exponents come from.  [default: mup]",
+)
+@click.option("--plot", type=click.Path(path_type=Path), help="Draw the slice to a file.")
+@click.option("--latex", "as_latex", is_flag=True, help="Print the region as LaTeX.")
+def phase(file: Path, settings: Sequence[str], form: str, as_json: bool, **request: Any) -> None:
+    """Say where among its exponents a program is stable, and what it does there."""
+    program = _compile(file, settings)
+    _report_notes(program.notes, form)
+    _print(*phase_command(program, **request), as_json)
 
 
 @program_command("derive")

@@ -28,6 +28,8 @@ LAYERS = (
         "data",
         "study",
         "slopes",
+        "phase",
+        "cli_scaling",
         "evaluate",
         "pipeline",
         "api",

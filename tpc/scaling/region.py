@@ -165,6 +165,15 @@ class Region:
 
         return region_text(self)
 
+    def latex(self) -> str:
+        """Return the region as LaTeX, for display mathematics, without delimiters."""
+        from tpc.scaling.region_text import region_latex
+
+        return region_latex(self)
+
+    def _repr_latex_(self) -> str:
+        return f"$\\displaystyle {self.latex()}$"
+
     def to_json(self) -> dict[str, Any]:
         """Return the region as JSON-ready data; rationals are strings (docs/json.md)."""
         from tpc.scaling.region_text import region_json

@@ -29,6 +29,7 @@ Box = tuple[tuple[Fraction, Fraction], tuple[Fraction, Fraction]]
 
 #: Later classes lie on the faces of earlier ones, and are drawn over them.
 ORDER = (Kind.DEGENERATE, Kind.TRIVIAL, Kind.KERNEL, Kind.FEATURE)
+_ROOM = Fraction(1, 2)
 _SHAPES = ("point", "edge", "area")
 
 
@@ -111,14 +112,29 @@ class Slice:
 
     @cached_property
     def box(self) -> Box:
-        """A square window that holds all corners and marks, with room around them."""
+        """A window that holds all corners and marks, and shows which way the parts go on."""
         places = [*self.corners, *((m.x, m.y) for m in self.marks)]
         if not places:
             places = [(p[self.x], p[self.y]) for p in self._somewhere()] or [(Fraction(0),) * 2]
-        spans = [(min(p[i] for p in places), max(p[i] for p in places)) for i in (0, 1)]
-        side = max(high - low for low, high in spans) * Fraction(3, 2) + 1
-        x, y = ((_quarter(mid - side / 2), _quarter(mid + side / 2)) for mid in map(_middle, spans))
+        spans = []
+        for i, symbol in enumerate((self.x, self.y)):
+            low, high = min(p[i] for p in places), max(p[i] for p in places)
+            down, up = (self._goes_on(symbol, sign) for sign in (-1, 1))
+            spans.append((low - _ROOM * (1 + down), high + _ROOM * (1 + up)))
+        longest = max(high - low for low, high in spans)
+        x, y = (_widened(span, longest * Fraction(2, 3)) for span in spans)
         return (x, y)
+
+    def _goes_on(self, symbol: str, sign: int) -> bool:
+        """Whether a stable part is unbounded in a direction."""
+        rays = [
+            ray
+            for part in self.parts
+            if part.kind is not Kind.DEGENERATE
+            for made in [part.polyhedron.generators]
+            for ray in (*made.rays, *made.lines)
+        ]
+        return any(ray[symbol] * sign > 0 for ray in rays)
 
     def _somewhere(self) -> Iterator[Point]:
         for part in self.parts:
@@ -127,13 +143,11 @@ class Slice:
                 yield point
 
 
-def _middle(span: tuple[Fraction, Fraction]) -> Fraction:
-    return (span[0] + span[1]) / 2
-
-
-def _quarter(value: Fraction) -> Fraction:
-    """Round to a multiple of one quarter."""
-    return Fraction(round(value * 4), 4)
+def _widened(span: tuple[Fraction, Fraction], length: Fraction) -> tuple[Fraction, Fraction]:
+    """Return a span of at least a length, its ends rounded to quarters."""
+    more = max(length - (span[1] - span[0]), Fraction(0)) / 2
+    low, high = span[0] - more, span[1] + more
+    return (Fraction(round(low * 4), 4), Fraction(round(high * 4), 4))
 
 
 def _is_positive(form: Affine, polyhedron: Polyhedron) -> bool:
@@ -230,7 +244,7 @@ def cut(
     return replace(found, marks=tuple(_marks(found, marks)))
 
 
-def _rank(part: Part) -> tuple[int, int, str]:
+def _rank(part: Part) -> tuple[int, int, tuple[str, ...]]:
     return (ORDER.index(part.kind), -part.dimension, part.names)
 
 
@@ -274,9 +288,8 @@ def _stable(region: Region, x: str, y: str, at: Mapping[str, Affine]) -> Iterato
 
 def _degenerate(module: Module, region: Region, at: Mapping[str, Affine]) -> Iterator[Part]:
     """Yield where preactivations vanish at initialisation, if the plane leaves the equalities."""
-    if not region.is_empty and all(f.substitute(at) == 0 for f in region.equalities):
-        if len(region.cells) == 1:
-            return
+    if len(region.cells) == 1 and all(f.substitute(at) == 0 for f in region.equalities):
+        return
     for cell, positive in degenerate_cells(module, at):
         symbols = tuple(s for s in region.symbols if s not in at)
         inside = cell.substitute(at)

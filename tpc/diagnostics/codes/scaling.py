@@ -29,4 +29,24 @@ CODES = (
         "which one of them is. Here there are more parts than are followed: give some exponents "
         "values.",
     ),
+    Code(
+        "E0934",
+        "an exponent that the program does not have",
+        "A slice of a phase diagram is drawn along two of the exponents that the program declares "
+        "and leaves open. The others get values by name, each once, or come from a named "
+        "parametrization that the program's exponents can express.",
+    ),
+    Code(
+        "E0935",
+        "a slice that is not a plane",
+        "A picture shows two exponents; all others must have values. They come from --at, from the "
+        "equalities of stability, or from a named parametrization (--through).",
+    ),
+    Code(
+        "E0936",
+        "no exponents to choose",
+        "A phase diagram shows what a family of programs does. Its members differ in the values "
+        "of exponents, which the program declares with `exponent a, b, c` and uses in abc(..), in "
+        "learning rates or in powers of the width.",
+    ),
 )
