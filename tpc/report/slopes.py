@@ -108,6 +108,7 @@ def _panel(draw: Any, found: Slopes, quantity: str, names: Sequence[str]) -> Non
             )
         if shown and shown[-1].predicted != math.inf:
             _prediction(draw, shown[-1], palette(number % 10))
+    _at_least_a_decade(draw)
     draw.set_xscale("log", base=2)
     draw.set_xticks(found.widths, [str(width) for width in found.widths])
     draw.set_xlabel("width n")
@@ -115,6 +116,14 @@ def _panel(draw: Any, found: Slopes, quantity: str, names: Sequence[str]) -> Non
     draw.set_title("change by training" if quantity == "change" else "at initialisation")
     draw.grid(alpha=0.3, which="major")
     draw.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+
+
+def _at_least_a_decade(draw: Any) -> None:
+    """Widen the axis of sizes, so that scatter does not look like a slope."""
+    low, high = draw.get_ylim()
+    missing = 10 * low / high
+    if missing > 1:
+        draw.set_ylim(low / missing**0.5, high * missing**0.5)
 
 
 def _label(row: Row, name: str) -> str:

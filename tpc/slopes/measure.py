@@ -73,10 +73,11 @@ class Probe:
         points, count = checked(module, self.test, inputs_of(module, nodes), width, "test data")
         check_memory(module, training_roots(module), width, samples)
         network = Network(module, width, seed)
-        before = network.evaluate(nodes, points, count, -1)
+        before = after = network.evaluate(nodes, points, count, -1)
         for _ in range(steps):
             network.step(data, samples)
-        after = network.evaluate(nodes, points, count, -1)
+        if steps:
+            after = network.evaluate(nodes, points, count, -1)
         return _sizes(tuple(self.nodes), before, after)
 
 

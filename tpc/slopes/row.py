@@ -31,6 +31,8 @@ TOLERANCE = 0.1
 _HUGE = 1e150
 #: Errors of mean squares are taken to be at least this share: corrections of higher order.
 _SHARE = 0.03
+#: Mean squares over predicted ones that differ this much are no small corrections.
+_FAR = 1e4
 #: 95 % quantiles of chi squared for 1, 2, ... degrees of freedom.
 _CHI_SQUARED = (3.84, 5.99, 7.81, 9.49, 11.07, 12.59, 14.07, 15.51, 16.92, 18.31)
 #: The constant must be this many standard errors above zero ...
@@ -142,6 +144,8 @@ class Row:
         widths /= widths[0]
         y = squares.mean(axis=0) * widths ** (2 * float(self.predicted))
         y /= y[0]
+        if y.max() > _FAR * y.min():
+            return False
         noise = y * np.maximum(_relative_error(squares), _SHARE)
         basis = np.stack([widths**power for power in powers], axis=1)
         scaled = basis / noise[:, None]

@@ -22,6 +22,9 @@ SEEDS = 6
 #: Steps of training, at least: a term that appears late is hidden by one step.
 STEPS = 3
 _TOO_FAR = 10.0
+#: Initial sizes cost no training, so they are averaged over this many times more networks, whose
+#: seeds follow the given ones at this distance.
+MORE_INITIAL, _DISTANCE = 4, 2**20
 
 
 @dataclass(frozen=True)
@@ -104,11 +107,12 @@ def slopes(
 ) -> Slopes:
     """Measure the sizes that ``found``, the program's classification, predicts.
 
-    Sizes are root mean squares over coordinates and points, and geometric means over seeds. All
-    samples of ``data`` are seen at every step. Without ``steps`` there are as many as the sizes
-    need to settle (the number of steps of the classification), but at least three. The learning
-    rates are multiplied by one constant (:func:`tpc.slopes.rate_factor`), halved again where a run
-    is not finite. ``progress`` is called with the number of networks that are done.
+    Sizes are root mean squares over coordinates, points and seeds (initial sizes: over four times
+    as many networks). All samples of ``data`` are seen at every step. Without ``steps`` there are
+    as many as the sizes need to settle (the number of steps of the classification), but at least
+    three. The learning rates are multiplied by one constant (:func:`tpc.slopes.rate_factor`),
+    divided by eight again where a wider network moves too far. ``progress`` is called with the
+    number of networks that are done.
 
     Raises:
         TpcError: fewer than two widths; widths or data do not fit the program; there is no
@@ -124,7 +128,7 @@ def slopes(
     while _diverged(probe, sizes) and found.kind is not Kind.UNSTABLE and factor > two(-40):
         factor /= 8
         sizes = _all_sizes(probe, widths, seeds, steps, factor, progress)
-    rows = tuple(_rows(found, widths, sizes))
+    rows = tuple(_rows(found, widths, sizes, _more_initial(probe, widths, seeds)))
     return Slopes(found, widths, seeds, steps, factor, rows)
 
 
@@ -157,16 +161,31 @@ def _all_sizes(
     return result
 
 
+def _more_initial(
+    probe: Probe, widths: tuple[int, ...], seeds: tuple[int, ...]
+) -> list[list[Sizes]]:
+    """Return the sizes of further networks that are not trained."""
+    further = [seed + k * _DISTANCE for k in range(1, MORE_INITIAL) for seed in seeds]
+    return [[probe.sizes(probe.module, width, 0, seed) for seed in further] for width in widths]
+
+
 def _diverged(probe: Probe, sizes: Iterable[Iterable[Sizes]]) -> bool:
     return any(not movement(each, probe.outputs) < _TOO_FAR for row in sizes for each in row)
 
 
 def _rows(
-    found: Classification, widths: tuple[int, ...], sizes: list[list[Sizes]]
+    found: Classification,
+    widths: tuple[int, ...],
+    sizes: list[list[Sizes]],
+    untrained: list[list[Sizes]],
 ) -> Iterator[Row]:
     predicted = {**found.values, **found.outputs}
     for name in sizes[0][0].initial:
         expected = predicted[name]
-        for quantity, exponent in (("initial", expected.init), ("change", expected.change)):
-            measured = tuple(tuple(getattr(each, quantity)[name] for each in row) for row in sizes)
-            yield Row(name, quantity, exponent, widths, measured)
+        initial = tuple(
+            tuple(each.initial[name] for each in (*some, *more))
+            for some, more in zip(sizes, untrained, strict=True)
+        )
+        change = tuple(tuple(each.change[name] for each in some) for some in sizes)
+        yield Row(name, "initial", expected.init, widths, initial)
+        yield Row(name, "change", expected.change, widths, change)
