@@ -21,10 +21,11 @@ LAYERS = (
     ("syntax",),
     ("ir",),
     ("ops", "optimizers"),
-    ("elaborate", "differentiate", "unroll", "simplify", "parametrize"),
-    ("scaling", "limit", "simulate", "codegen", "runtime", "cost", "feature"),
+    ("elaborate", "differentiate", "unroll", "simplify"),
+    ("parametrize", "scaling", "limit", "simulate", "codegen", "runtime", "cost", "feature"),
     (
         "report",
+        "export",
         "data",
         "study",
         "slopes",

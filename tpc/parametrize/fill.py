@@ -1,9 +1,10 @@
 """Filling in the exponents that params leave out, from a named parametrization.
 
-The tables hold one gauge of each parametrization (Yang & Hu 2020, TP4, for SGD; Yang & Littwin
-2023, TP4b, and Yang et al. 2021, TP5, for scale-free optimizers). What a param states itself is kept: the
-table's row is moved along its gauge symmetry ``(a, b, c) -> (a + t, b - t, c - 2t)`` (SGD), or
-``c - t`` (scale-free), to meet it.
+``mup`` is solved for (``tpc.scaling.solve``); only where that is not possible is its table used,
+and a remark says so. The tables hold one gauge of each parametrization (Yang & Hu 2020, TP4, for
+SGD; Yang & Littwin 2023, TP4b, and Yang et al. 2021, TP5, for scale-free optimizers). What a param
+states itself is kept: the table's row is moved along its gauge symmetry
+``(a, b, c) -> (a + t, b - t, c - 2t)`` (SGD), or ``c - t`` (scale-free), to meet it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import replace
 from fractions import Fraction
 from types import MappingProxyType
 
+from tpc.diagnostics import Diagnostic, TpcError
 from tpc.exact import Affine
 from tpc.ir.module import Module, ParamSpec
 from tpc.parametrize.roles import Role, roles
@@ -55,12 +57,42 @@ def parametrize(module: Module, name: str | None = None) -> Module:
         return module
     if name is None:
         raise LookupError("params lack exponents and the program names no parametrization")
+    filled = _solved(module) if name == "mup" else _by_role(module, name)
+    return replace(filled, parametrization=name)
+
+
+def _by_role(module: Module, name: str) -> Module:
     found = roles(module)
     params = {
         param: fill_row(spec, *_row(module, param, name, found[param]))
         for param, spec in module.params.items()
     }
-    return replace(module, params=MappingProxyType(params), parametrization=name)
+    return replace(module, params=MappingProxyType(params))
+
+
+def _solved(module: Module) -> Module:
+    """Return the module at its point of maximal update, remarks of what could not be had noted."""
+    from tpc.scaling.solve import find
+    from tpc.scaling.solved import obstacle, with_faithful_eps
+
+    if module.exponents:  # a family of programs: each has a point of its own
+        return _by_role(module, "mup")
+    try:
+        point = find(module)
+    except TpcError as error:
+        remark = _remark("the exponents of mup are by role", error.diagnostics[0])
+        return replace(_by_role(module, "mup"), notes=(*module.notes, remark))
+    params = {
+        name: replace(spec, a=Affine.of(at.a), b=Affine.of(at.b), c=Affine.of(at.c))
+        for (name, spec), at in zip(module.params.items(), point.triples.values(), strict=True)
+    }
+    filled = with_faithful_eps(replace(module, params=MappingProxyType(params)), point)
+    met = (obstacle(module, point, value) for value in point.finding.obstacles[:1])
+    return replace(filled, notes=(*filled.notes, *(replace(d, severity="warning") for d in met)))
+
+
+def _remark(what: str, why: Diagnostic) -> Diagnostic:
+    return replace(why, headline=f"{what}: {why.headline}", severity="warning")
 
 
 def _row(module: Module, param: str, name: str, role: Role) -> tuple[Row, int]:

@@ -73,6 +73,7 @@ class Trial:
         self.machine = Machine(plan, self.context)
         self._plain = {name: _at_unit_rate(weight) for name, weight in trained.items()}
         self.finding = Finding(self.rates)
+        self.steps = 0
         self._known: dict[Site, tuple[tuple[object, ...], Tropical]] = {}
 
     def run(self) -> Finding:
@@ -87,7 +88,7 @@ class Trial:
             Unsettled: the sizes do not repeat.
             tpc.ops.base.MissingRule, tpc.scaling.updates.NoUpdateRule: as :func:`run` does.
         """
-        for _ in range(_PATIENCE):
+        for self.steps in range(_PATIENCE):
             self.machine.evaluate()
             found = self._too_large() or self._rates_of_inner_steps(too_large=True)
             if found is not None:
