@@ -4,7 +4,8 @@ Every example and every program of tests/zoo is classified, trained at several w
 (see tpc.slopes). Prints one line a program and one for every quantity that differs, and at the end
 the share of quantities that agree. Programs that are unstable are run for the step at which they
 break, and count as seen when something grows there. A program with a quantity that does not agree
-at once is measured again with more seeds, and then at larger widths too. Exit code 1 if any quantity differs.
+at once is measured again with more seeds, and then at larger widths too. Exit code 1 if any
+quantity differs.
 """
 
 from __future__ import annotations
