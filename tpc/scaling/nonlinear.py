@@ -37,7 +37,7 @@ def nonlinear(init: Terms, change: Terms, shape: Shape, domain: Domain) -> tuple
     first = ZERO if start is None else Terms.single(start, 0)
     return (
         _expand(rest, ZERO, bulk, shape, domain, first),
-        _expand(rest, change, bulk, shape, domain, ZERO),
+        _expand(rest, change, bulk, shape, domain, ZERO) if change else ZERO,
     )
 
 
