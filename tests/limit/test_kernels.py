@@ -8,6 +8,7 @@ from limit.programs import limit, perceptron
 
 import tpc
 from tpc.limit.dual import dual
+from tpc.limit.interpret import interpret
 from tpc.simulate.kernel import empirical_kernel
 
 RNG = np.random.default_rng(3)
@@ -259,3 +260,22 @@ def test_wrong_samples():
 def test_unknown_kind():
     with pytest.raises(tpc.TpcError, match="nngp or ntk"):
         perceptron("relu").limit("nothing")
+
+
+def test_collinear_samples_of_a_kinked_series():
+    kernel = perceptron("elu").limit("ntk")
+    samples = np.stack([X[0], X[1], X[0], X[0] + 1e-3 * X[1], -X[0]])
+    found = kernel.evaluate(samples)
+    np.testing.assert_allclose(found[0, 2], found[0, 0], rtol=1e-9)
+    assert np.linalg.eigvalsh(found).min() > -1e-9
+
+
+@pytest.mark.parametrize("name", ["rnn", "residual"])
+def test_generated_code_against_direct_evaluation(name):
+    text, shape = PROGRAMS[name]
+    kernel = limit(text, "ntk")
+    x, y = np.random.default_rng(5).standard_normal((2, 4, *shape)) / 2
+    rows, columns = np.divmod(np.arange(16), 4)
+    (expected,) = interpret(kernel.kernels.entries, {"x": x[rows]}, {"x": y[columns]}, 1e-9)
+    found = kernel.evaluate(x, y, tolerance=1e-10)
+    np.testing.assert_allclose(found.ravel(), expected, rtol=1e-8)

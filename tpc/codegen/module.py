@@ -73,12 +73,13 @@ def in_threads(function, *arguments):
 '''
 
 _EVALUATE = '''\
-def evaluate(X, X2=None, tolerance=TOLERANCE):
+def evaluate(X, X2=None, tolerance=TOLERANCE, strict=True):
     """Return the kernel, shape (N, N2) followed by the kept output axes twice.
 
     X: samples of shape (N, *input shape), or a dict of them by input name; X2 likewise (X itself by
     default). Raises ValueError for wrong shapes, and ArithmeticError where an expectation without a
-    closed form misses the tolerance (relative to the variances of what is averaged).
+    closed form misses the tolerance (relative to the second moments of what is averaged);
+    without ``strict`` such entries are NaN.
     """
     data, data2 = samples(X), samples(X if X2 is None else X2)
     left, left_series, diagonal = describe(data, tolerance)
@@ -93,7 +94,7 @@ def evaluate(X, X2=None, tolerance=TOLERANCE):
     if X2 is None:
         for entry, values in enumerate(diagonal):
             np.fill_diagonal(result[entry], values)
-    if np.isnan(result).any():
+    if strict and np.isnan(result).any():
         raise ArithmeticError(f"an expectation was not computed to {{tolerance:g}}")
     if not AXES:
         return result[0]

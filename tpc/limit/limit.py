@@ -176,9 +176,14 @@ class Limit:
         from tpc.codegen import load
 
         kernel = load(self.source)
+        left, right = _plain(X), None if X2 is None else _plain(X2)
         try:
-            found: NDArray[np.float64] = kernel.evaluate(
-                _plain(X), None if X2 is None else _plain(X2), tolerance
+            found: NDArray[np.float64] = kernel.evaluate(left, right, tolerance, strict=False)
+            self._mend(
+                found,
+                kernel.samples(left),
+                kernel.samples(left if X2 is None else right),
+                tolerance,
             )
         except ValueError as error:
             raise TpcError(Diagnostic("E0961", f"the samples do not fit: {error}")) from error
@@ -187,6 +192,28 @@ class Limit:
                 Diagnostic("E0962", str(error), help="ask for less: evaluate(..., tolerance=1e-6)")
             ) from error
         return found
+
+    def _mend(
+        self,
+        found: NDArray[np.float64],
+        left: Mapping[str, Any],
+        right: Mapping[str, Any],
+        tolerance: float,
+    ) -> None:
+        """Fill in the pairs whose series was too slow (NaN), by direct quadrature."""
+        import numpy as np
+
+        from tpc.limit.interpret import interpret
+
+        flat = found.reshape(*found.shape[:2], -1)
+        rows, columns = np.nonzero(np.isnan(flat).any(axis=-1))
+        if not rows.size:
+            return
+        first = {name: array[rows] for name, array in left.items()}
+        second = {name: array[columns] for name, array in right.items()}
+        values = interpret(self.kernels.entries, first, second, tolerance)
+        for entry, value in enumerate(values):
+            flat[rows, columns, entry] = value
 
 
 def _plain(X: ArrayLike | Mapping[str, ArrayLike]) -> Any:

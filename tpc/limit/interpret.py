@@ -1,0 +1,116 @@
+"""Kernel recursions evaluated directly, expression by expression, for lists of pairs.
+
+Slower than generated code by far, but every expectation is taken by the most careful method: it
+serves the few pairs for which a series converges too slowly, and tests as an oracle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tpc.limit import expressions as ex
+from tpc.limit.dual import Dual, DualAccuracyError
+from tpc.runtime.gram import input_slice
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from tpc.ops.activations import Activation
+
+    Array = NDArray[np.float64]
+
+Samples = Mapping[str, Any]
+
+
+def interpret(
+    roots: tuple[ex.Expression, ...], left: Samples, right: Samples, tolerance: float
+) -> list[Array]:
+    """Return the values (P,) of cross expressions at P pairs: ``left[i]`` with ``right[i]``.
+
+    Raises:
+        DualAccuracyError: an expectation missed the tolerance.
+    """
+    order = list(ex.walk(roots))
+    singles = list(ex.walk(e.inner for e in order if isinstance(e, ex.At)))
+    own = [_values(singles, (data, data), (), tolerance) for data in (left, right)]
+    values = _values(order, (left, right), (own[0], own[1]), tolerance)
+    return [values[e] for e in roots]
+
+
+def _values(
+    order: list[ex.Expression],
+    data: tuple[Samples, Samples],
+    own: tuple[dict[ex.Expression, Array], ...],
+    tolerance: float,
+) -> dict[ex.Expression, Array]:
+    values: dict[ex.Expression, Array] = {}
+    for e in order:
+        if isinstance(e, ex.At):
+            values[e] = own[e.side][e.inner]
+        elif e.cross or not own or isinstance(e, ex.Number):
+            values[e] = _value(e, values, data, tolerance)
+    return values
+
+
+def _value(
+    e: ex.Expression,
+    values: dict[ex.Expression, Array],
+    data: tuple[Samples, Samples],
+    tolerance: float,
+) -> Array:
+    match e:
+        case ex.Number(value=value):
+            return np.asarray(value.value)
+        case ex.Gram(left=a, right=b):
+            x, y = input_slice(data[0], a.name, a.place), input_slice(data[1], b.name, b.place)
+            return np.asarray(np.einsum("nm,nm->n", x, y))
+        case ex.Sum(constant=constant, terms=terms):
+            total = np.asarray(constant.value)
+            for term, weight in terms:
+                total = total + weight.value * values[term]
+            return total
+        case ex.Product(factors=factors):
+            return np.asarray(np.prod(np.broadcast_arrays(*(values[f] for f in factors)), axis=0))
+        case ex.Dual(phi=phi, psi=psi):
+            return _dual(phi, psi, (values[e.left], values[e.k], values[e.right]), tolerance)
+        case ex.Average(phi=phi, q=q):
+            return _average(phi, values[q], tolerance)
+    raise TypeError(f"not an expression: {e!r}")
+
+
+def _dual(
+    phi: Activation, psi: Activation, at: tuple[Array, Array, Array], tolerance: float
+) -> Array:
+    if phi == psi:
+        return Dual(phi).expectation(*_within(at), tolerance=tolerance)
+    from tpc.runtime.hermite import correlation, paired_sum
+
+    q1, k, q2 = np.broadcast_arrays(*at)
+    left, right = _series(phi, q1, tolerance), _series(psi, q2, tolerance)
+    rho = correlation(k, q1, q2)
+    count = min(left[0].shape[1], right[0].shape[1])
+    worst = float((np.abs(rho) ** count * left[2] * right[2]).max(initial=0.0))
+    if worst > tolerance:
+        raise DualAccuracyError(phi, tolerance, worst)
+    return paired_sum(left[0], right[0], rho)
+
+
+def _within(at: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+    """Put covariances back between the bounds that rounding may have crossed."""
+    q1, k, q2 = at
+    bound = np.sqrt(q1) * np.sqrt(q2)
+    return q1, np.clip(k, -bound, bound), q2
+
+
+def _average(phi: Activation, q: Array, tolerance: float) -> Array:
+    return np.asarray(_series(phi, np.atleast_1d(q), tolerance)[0][:, 0])
+
+
+def _series(phi: Activation, q: Array, tolerance: float) -> tuple[Array, Array, Array]:
+    from tpc.runtime.hermite import adaptive_series
+
+    wide = phi.growth.kind != "polynomial"
+    return adaptive_series(phi.numpy, q, phi.kinks(), wide, tolerance)
