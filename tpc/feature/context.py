@@ -19,15 +19,16 @@ if TYPE_CHECKING:
 class FeatureContext:
     """One evaluation: the space of width axes, the number of samples, the table of weights.
 
-    ``independent`` says that only the law of each sample on its own matters (predictions at test
-    points): their products with initial weights are not remembered, ``local`` has those of this
-    evaluation. ``stream`` selects their random numbers.
+    ``passing`` samples (predictions at test points) leave no trace: their products with initial
+    weights are not remembered, ``local`` has those of this evaluation, ``stream`` selects their
+    random numbers. Only the law of each sample on its own matters then, unless they are ``joint``.
     """
 
     space: Space
     batch: int
     params: Mapping[str, ParamSpec]
-    independent: bool = False
+    passing: bool = False
+    joint: bool = False
     stream: int = 0
     seed: int = 0
     step: int = 0

@@ -145,8 +145,10 @@ def _action(
     acting = matrix if of_matrix.index(summed[0]) == 1 else matrix.transposed
     order = [label for label in of_vector if label != summed[0]]
     moved = x.array.transpose([of_vector.index(label) for label in (*order, summed[0])])
-    samples = context.independent and _BATCH in order
-    rows = moved.reshape(*((len(moved), -1) if samples else (-1,)), moved.shape[-1])
+    lead: tuple[int, ...] = (-1,)
+    if context.passing and _BATCH in order:
+        lead = (1, -1) if context.joint else (len(moved), -1)
+    rows = moved.reshape(*lead, moved.shape[-1])
     found = act(acting, x.mapped(lambda _: rows), context)
     final = [*order, kept]
 

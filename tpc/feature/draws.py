@@ -46,15 +46,11 @@ class Draws:
         return self._left[extent]
 
     def _sequence(self, extent: int) -> Array:
-        import warnings
-
         from scipy.special import ndtri
         from scipy.stats.qmc import Sobol
 
         engine = Sobol(self.quasi, seed=np.random.default_rng([self.seed, extent]))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # balance needs powers of two: no demand
-            points = engine.random(extent)
+        points = engine.random_base2((extent - 1).bit_length())[:extent]
         result: Array = ndtri(np.clip(points.T, 1e-12, 1.0 - 1e-12))
         return result
 

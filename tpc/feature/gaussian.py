@@ -53,6 +53,7 @@ class GaussianMatrix:
         self.forward, self.backward = Side(columns, rows), Side(rows, columns)
         # <e_i, p_j> and <g_j, q_i>, by side: what fresh images on that side must be orthogonal to
         self._cross = {True: np.zeros((0, 0)), False: np.zeros((0, 0))}
+        self._fresh: dict[bool, Known] = {}
 
     def apply(self, x: Array, transposed: bool = False) -> Array:
         """Return W x (or W^T x) for the rows of ``x`` (A, entries), which become arguments of W."""
@@ -102,20 +103,19 @@ class GaussianMatrix:
 
     def _known(self, transposed: bool) -> Known:
         """Return what fresh images are orthogonal to: images, the other side's arguments."""
-        side, other = self._sides(transposed)
-        cross = self._cross[transposed]
-        images, arguments = len(side.images), len(other.arguments)
-        unit = side.images.entries / self.space.size
-        gram = (
-            np.block([[unit * np.eye(images), cross], [cross.T, np.eye(arguments)]])
-            if images or arguments
-            else np.zeros((0, 0))
-        )
-        return Known([side.images.array, other.arguments.array], gram)
+        found = self._fresh.get(transposed)
+        if found is None:
+            side, other = self._sides(transposed)
+            unit = side.images.entries / self.space.size
+            cross = self._cross[transposed]
+            found = Known(side.images.array, unit, other.arguments.array, cross)
+            self._fresh[transposed] = found
+        return found
 
     def _note(self, new: Array, images: Array, transposed: bool) -> None:
         """Extend the inner products of images with the arguments that live where they do."""
         _, other = self._sides(transposed)
+        self._fresh.clear()
         zeros = np.zeros((len(images), len(other.arguments)))  # fresh ones are orthogonal
         self._cross[transposed] = np.concatenate([self._cross[transposed], zeros])
         column = self.space.inner(other.images.array, new)

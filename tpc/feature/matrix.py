@@ -94,7 +94,7 @@ class Matrix:
 def act(matrix: Matrix, x: Value, context: FeatureContext) -> Value:
     """Return the product with vectors: ``x.array`` is (A, columns), the result (A, rows).
 
-    In sample mode (see :class:`FeatureContext`) x is (N, A, columns).
+    Passing samples (see :class:`FeatureContext`) are (N, A, columns).
     """
     shape = (*x.array.shape[:-1], matrix.shape[0])
     parts = [zero(np.empty(shape))]

@@ -29,19 +29,23 @@ class Needs:
         return 8 * self.size * rows
 
 
-def fitting(needs: Needs, points: int) -> int:
-    """Return how many test points to evaluate at once.
+def fitting(needs: Needs, points: int, together: bool, replicates: int) -> int:
+    """Return how many test points to evaluate at once: all of them where they go ``together``.
+
+    ``replicates`` runs share the memory.
 
     Raises:
         TpcError: not even one fits.
     """
     chunk = max(1, min(points, _CHUNK // max(1, needs.size * needs.point)))
-    there = _available()
-    if needs.bytes(chunk) > there:
+    if together:
+        chunk = points
+    wanted, there = replicates * needs.bytes(chunk), _available()
+    if wanted > there:
         raise TpcError(
             Diagnostic(
                 "E0926",
-                f"the run needs about {needs.bytes(chunk) / 2**30:,.1f} GB "
+                f"the run needs about {wanted / 2**30:,.1f} GB "
                 f"with {needs.size} samples of Z, but {there / 2**30:,.1f} GB are free",
                 help="take fewer particles (particles = ...), a larger tolerance, "
                 "fewer steps or smaller batches",

@@ -15,6 +15,7 @@ from tpc.feature.value import Value
 from tpc.feature.weights import Weight, initial
 from tpc.ir.node import Node, walk
 from tpc.ops.add import add
+from tpc.ops.batch import BATCH_MEAN, BATCH_SUM, PER_SAMPLE
 from tpc.ops.input import INPUT
 from tpc.ops.param import PARAM, param
 from tpc.ops.power import power as power_of
@@ -22,7 +23,7 @@ from tpc.ops.scale import scale
 from tpc.ops.sum import total as sum_of
 from tpc.optimizers.settings import settings
 from tpc.scaling.characters import TRIVIAL, generator
-from tpc.unroll import training_step
+from tpc.simulate.training import noise, training_roots
 
 if TYPE_CHECKING:
     from tpc.exact import Coefficient
@@ -64,10 +65,8 @@ class FeatureNetwork:
             for name, weight in self.weights.items()
             if weight.settings is not None
         }
-        self._roots: tuple[Node, ...] = ()
-        if module.loss is not None:
-            step = training_step(module)
-            self._roots = (step.loss, *step.gradients.values())
+        self._roots = training_roots(module) if steps else ()
+        self._norms = {name: self._norm(each) for name, each in self._plan.items()}
 
     def _shape(self, name: str, extents: Extents) -> tuple[int, ...]:
         shape = self.module.params[name].type.shape(self.space.size)
@@ -90,7 +89,7 @@ class FeatureNetwork:
     def predict(
         self, roots: Sequence[Node], data: Mapping[str, Array], count: int, stream: int = 0
     ) -> tuple[Array, ...]:
-        """Return outputs at ``count`` samples, each on its own; the weights keep no trace of them.
+        """Return outputs at ``count`` samples; the weights keep no trace of them.
 
         ``stream`` selects the random numbers that belong to the samples alone.
         """
@@ -98,7 +97,8 @@ class FeatureNetwork:
             self.space,
             count,
             self.module.params,
-            independent=True,
+            passing=True,
+            joint=coupled(roots),
             stream=stream,
             seed=self.seed,
             step=-1 - self._steps,
@@ -120,7 +120,9 @@ class FeatureNetwork:
             if node.op is PARAM:
                 bound[node] = self.weights[node.attrs["name"]].value
             elif node.op is INPUT:
-                bound[node] = Value(data[node.attrs["name"]])
+                name = node.attrs["name"]
+                random = self.module.inputs[name].role == "noise"
+                bound[node] = Value(noise(node, context.arrays) if random else data[name])
         return evaluate(roots, bound, context)
 
     def _clipped(
@@ -130,23 +132,31 @@ class FeatureNetwork:
         result = dict(gradients)
         for name, each in self._plan.items():
             if each.clip is not None:
-                factor, power = self._clip(each, each.clip, gradients, context)
+                factor, power = self._clip(name, each.clip, gradients, context)
                 result[name] = result[name].scaled(factor, power)
         return result
 
+    def _leaves(self, each: Settings) -> dict[str, Node]:
+        """Return leaves that stand for the gradients of the weights whose norm is bounded."""
+        return {name: param(name, self.module.params[name].type.dims) for name in each.group}
+
+    def _norm(self, each: Settings) -> Node:
+        """Return the squared norm of all gradients that a bound takes together, as a graph."""
+        leaves = self._leaves(each).items()
+        raw = {name: scale(leaf, self.module.params[name].multiplier) for name, leaf in leaves}
+        return square_norm(raw, each.group)
+
     def _clip(
         self,
-        each: Settings,
+        name: str,
         bound: Coefficient,
         gradients: Mapping[str, Operand],
         context: FeatureContext,
     ) -> tuple[float, Fraction]:
         """Return ``min(1, bound / norm)`` as a number and a power of the width."""
-        leaves = {name: param(name, self.module.params[name].type.dims) for name in each.group}
-        raw = {name: scale(leaves[name], self.module.params[name].multiplier) for name in leaves}
-        root = square_norm(raw, each.group)
+        leaves = self._leaves(self._plan[name])
         bound_to = {leaf: gradients[name] for name, leaf in leaves.items()}
-        (square,) = evaluate([root], bound_to, context)
+        (square,) = evaluate([self._norms[name]], bound_to, context)
         assert isinstance(square, Value)
         if square.power is None:
             return 1.0, Fraction(0)
@@ -155,6 +165,11 @@ class FeatureNetwork:
         if size > power or (size == power and level >= norm):
             return 1.0, Fraction(0)
         return level / norm, size - power
+
+
+def coupled(roots: Sequence[Node]) -> bool:
+    """Whether the value of one sample depends on the other samples."""
+    return any(node.op in (BATCH_MEAN, BATCH_SUM, PER_SAMPLE) for node in walk(roots))
 
 
 def square_norm(gradients: Mapping[str, Node], group: Sequence[str]) -> Node:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,11 +13,12 @@ import numpy as np
 from tpc.diagnostics import Diagnostic, TpcError
 from tpc.feature.draws import SOBOL, Draws
 from tpc.feature.memory import Needs, fitting
-from tpc.feature.network import FeatureNetwork
+from tpc.feature.network import FeatureNetwork, coupled
 from tpc.feature.plan import Method, arguments, live_vectors, method, updates
 from tpc.feature.project import rotations
 from tpc.feature.result import Run, gathered
 from tpc.feature.space import Full, Gaussians, Particles, Space
+from tpc.feature.threads import single_threaded_products
 from tpc.ops.base import MissingRule
 from tpc.simulate.checks import check_batches, check_exponents
 from tpc.simulate.data import checked, inputs_of
@@ -142,9 +146,11 @@ class _Request:
         """Evaluate a linear program with as many Gaussians as it turns out to need."""
         size = 2 * (1 + self._initial_rows()) + 8 * arguments(self.limit._steps) * self.largest
         while True:
-            self._needs(size, 1)
+            chunk = self._needs(size, 1)
+            self._done, self._total = 0, self.steps
             try:
-                found = [self._train(Gaussians(size), 0, 1)]
+                with single_threaded_products():
+                    found = [self._train(self._network(Gaussians(size)), chunk)]
             except Full as full:
                 size = 2 * full.needed
                 continue
@@ -152,11 +158,19 @@ class _Request:
 
     def sampled(self, particles: int, replicates: int) -> Run:
         """Evaluate independent replicates of a given number of particles."""
-        chunk = self._needs(particles, self.count)
-        found = []
-        for replicate in range(replicates):
-            draws = Draws(self.seed * 1_000_003 + replicate, self._quasi())
-            found.append(self._train(Particles(particles, draws), replicate, replicates, chunk))
+        chunk = self._needs(particles, min(replicates, os.cpu_count() or 1))
+        self._done, self._total = 0, replicates * self.steps
+        making = Lock()
+
+        def one(replicate: int) -> Any:
+            with making:  # graphs are made by one thread at a time
+                draws = Draws(self.seed * 1_000_003 + replicate, self._quasi())
+                network = self._network(Particles(particles, draws))
+            return self._train(network, chunk)
+
+        workers = min(replicates, os.cpu_count() or 1)
+        with single_threaded_products(), ThreadPoolExecutor(workers) as pool:
+            found = list(pool.map(one, range(replicates)))
         return gathered(self.module, found, self.limit.method, particles)
 
     def within(self, tolerance: float, replicates: int) -> Run:
@@ -180,9 +194,14 @@ class _Request:
                     )
                 )
 
-    def _train(self, space: Space, replicate: int, replicates: int, chunk: int = 0) -> Any:
+    def _network(self, space: Space) -> FeatureNetwork:
+        made: FeatureNetwork = _rules(
+            FeatureNetwork, self.module, space, self.steps, self.seed, self.extents
+        )
+        return made
+
+    def _train(self, network: FeatureNetwork, chunk: int) -> Any:
         """Return outputs (steps + 1, N_test, axes) by name and losses; NaN after divergence."""
-        network = _rules(FeatureNetwork, self.module, space, self.steps, self.seed, self.extents)
         path = [self._predict(network, chunk)]
         losses = np.full(self.steps, np.nan)
         for step, batch in enumerate(self.batches):
@@ -194,14 +213,14 @@ class _Request:
                     path.append(self._predict(network, chunk))
             except (np.linalg.LinAlgError, FloatingPointError):
                 break  # infinite or undefined numbers: the run has diverged
+            self._done += 1
             if self.progress is not None:
-                self.progress(replicate * self.steps + step + 1, replicates * self.steps)
+                self.progress(self._done, self._total)
         missing = self.steps + 1 - len(path)
         path += [{name: np.full(a.shape, np.nan) for name, a in path[0].items()}] * missing
         return {name: np.stack([each[name] for each in path]) for name in path[0]}, losses
 
     def _predict(self, network: FeatureNetwork, chunk: int) -> dict[str, Array]:
-        chunk = chunk or self.count
         parts = []
         for start in range(0, self.count, chunk):
             rows = {name: array[start : start + chunk] for name, array in self.points.items()}
@@ -237,8 +256,8 @@ class _Request:
         early = 2 * arguments(self.limit._steps) * min(self.largest, 8)
         return min(SOBOL, self._initial_rows() + early)
 
-    def _needs(self, size: int, together: int) -> int:
-        """Check that the run fits; return how many test points are evaluated at once."""
+    def _needs(self, size: int, replicates: int) -> int:
+        """Check that ``replicates`` at a time fit; return how many test points go at once."""
         needs = Needs(
             size,
             self._initial_rows(),
@@ -247,7 +266,7 @@ class _Request:
             2 * self.steps * self.largest * updates(self.limit._steps),
             live_vectors(self.roots),
         )
-        return fitting(needs, self.count)
+        return fitting(needs, self.count, coupled(self.roots), replicates)
 
 
 def _spread(array: Array, batched: bool, count: int) -> Array:

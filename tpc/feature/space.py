@@ -13,7 +13,6 @@ The two spaces differ in what the entries along a width axis are, and in nothing
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -69,26 +68,35 @@ class Space(ABC):
 
 
 class Known:
-    """Vectors that fresh Gaussians must be orthogonal to: rows, and the inverse of their Gram."""
+    """Vectors that fresh Gaussians must be orthogonal to.
 
-    def __init__(self, rows: Sequence[Array], gram: Array) -> None:
-        self.rows = [block for block in rows if len(block)]
-        self._gram = gram
+    They are two families, each orthogonal in itself: ``images`` of inner product ``unit`` with
+    themselves, ``arguments`` of inner product one; ``cross`` (images, arguments) has the others.
+    """
+
+    def __init__(self, images: Array, unit: float, arguments: Array, cross: Array) -> None:
+        self._images, self._unit, self._arguments, self._cross = images, unit, arguments, cross
 
     @cached_property
     def _inverse(self) -> Array:
-        return np.asarray(np.linalg.pinv(self._gram, rcond=1e-9, hermitian=True), dtype=float)
+        """Inverse of the arguments' Gram matrix, the images projected out."""
+        gram = np.eye(len(self._arguments)) - self._cross.T @ self._cross / self._unit
+        try:
+            if np.diagonal(np.linalg.cholesky(gram)).min(initial=1.0) > 1e-4:
+                return np.asarray(np.linalg.inv(gram), dtype=float)
+        except np.linalg.LinAlgError:
+            pass
+        return np.asarray(np.linalg.pinv(gram, rcond=1e-8, hermitian=True), dtype=float)
 
     def remove(self, x: Array, weight: float) -> Array:
         """Return rows ``x`` minus their projection on the known vectors."""
-        if not self.rows:
+        if not len(self._images) and not len(self._arguments):
             return x
-        found = np.concatenate([x @ block.T for block in self.rows], axis=1) * weight
-        coefficients, start = found @ self._inverse, 0
-        result: Array = x
-        for block in self.rows:
-            result = result - coefficients[:, start : start + len(block)] @ block
-            start += len(block)
+        a = (x @ self._images.T) * (weight / self._unit)
+        b = (x @ self._arguments.T) * weight
+        b = (b - a @ self._cross) @ self._inverse
+        a = a - b @ self._cross.T / self._unit
+        result: Array = x - a @ self._images - b @ self._arguments
         return result
 
 

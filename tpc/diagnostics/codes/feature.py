@@ -16,8 +16,8 @@ CODES = (
         "The inner product of unrelated vectors is a sum of many small terms of random "
         "sign: by the central limit theorem it is Gaussian, not a number that all wide networks "
         "agree on. The output of a network with a large random readout is an example. "
-        "Feature-learning limits are computed where such values vanish: with a smaller initial readout (maximal "
-        "update, mean field, `init zero`).",
+        "Feature-learning limits are computed where such values vanish: with a smaller initial "
+        "readout (maximal update, mean field, `init zero`).",
     ),
     Code(
         "E0952",

@@ -1,0 +1,102 @@
+"""Measure feature-learning limits against finite widths: ``python bench/feature.py``.
+
+Prints CPU times: the limit and the average of finite networks at the same error; how the limit's
+time grows with steps and batch; a long run of a network with one hidden layer.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+import tpc
+from tpc.feature import feature_limit
+from tpc.ir import Module
+from tpc.simulate import simulate
+
+PROGRAM = """
+width n
+size d = 5
+act phi = {act}
+input x : [d]
+target y : [1]
+param U : [n, d] abc(-1/2, 1/2, 0)
+{params}
+param V : [1, n] abc(1/2, 1/2, 0)
+def f(x):
+    z = phi(U @ x)
+{body}
+    return V @ z
+train:
+    loss = mse(f(x), y)
+    optimizer sgd(lr = {lr})
+"""
+ERROR = 0.005
+
+
+def perceptron(layers: int, act: str, lr: str, d: int = 5) -> Module:
+    hidden = range(2, layers + 1)
+    params = "\n".join(f"param W{j} : [n, n] abc(0, 1/2, 0)" for j in hidden)
+    body = "\n".join(f"    z = phi(W{j} @ z)" for j in hidden)
+    text = PROGRAM.format(act=act, params=params, body=body, lr=lr)
+    return tpc.compile(text=text).with_(d=d).module
+
+
+def data(batch: int, d: int = 5) -> dict[str, np.ndarray]:
+    random = np.random.default_rng(0)
+    x = random.standard_normal((batch, d))
+    return {"x": x / np.sqrt(d), "y": np.sign(random.standard_normal((batch, 1)))}
+
+
+def cpu(work: Callable[[], Any]) -> tuple[float, Any]:
+    start = time.process_time()
+    result = work()
+    return time.process_time() - start, result
+
+
+def against_finite_widths() -> None:
+    """Two hidden layers, tanh, batch 4, 8 steps, to 0.005: the limit and finite networks."""
+    module, points = perceptron(2, "tanh", "0.5"), data(4)
+    limit = feature_limit(module)
+    reference = limit.train(points, 8, tolerance=ERROR / 5)
+    spent, run = cpu(lambda: limit.train(points, 8, tolerance=ERROR / 2))
+    worst = np.abs(run.f - reference.f).max()
+    print(f"limit: {run}")
+    print(f"limit: {spent:.2f} s of CPU time, largest deviation from a finer run {worst:.4f}")
+    probe = simulate(module, points, width=256, steps=8, seeds=range(64))
+    bias = np.abs(probe.mean - reference.f).max()
+    width = 2 ** math.ceil(math.log2(256 * bias / (ERROR / 2)))  # the bias falls like 1/n
+    spread = probe.f.std(axis=0, ddof=1).max() * math.sqrt(256 / width)
+    seeds = math.ceil((spread / (ERROR / 2)) ** 2)
+    once, _ = cpu(lambda: simulate(module, points, width=width, steps=8, seeds=range(4)))
+    finite = once / 4 * seeds
+    print(f"finite: about {seeds} networks of width {width} for the same error: {finite:.1f} s")
+    print(f"finite over limit: {finite / spent:.0f}")
+
+
+def growth() -> None:
+    """The law is O(M (T B)^2) for T steps of B samples; 4096 particles, two hidden layers."""
+    limit = feature_limit(perceptron(2, "tanh", "0.1"))
+    for steps, batch in ((8, 4), (16, 4), (32, 4), (64, 4), (8, 16), (8, 32)):
+        points = data(batch)
+        spent, _ = cpu(lambda p=points, t=steps: limit.train(p, t, particles=4096, replicates=1))
+        print(f"steps {steps:3} batch {batch:3}: {spent:6.2f} s of CPU time")
+
+
+def long_run() -> None:
+    """One hidden layer, relu, 1000 samples of 225 numbers: the time of 1000 steps, from 20."""
+    limit, points = feature_limit(perceptron(1, "relu", "0.1", d=225)), data(1000, d=225)
+    start = time.perf_counter()
+    run = limit.train(points, 20, particles=1024, replicates=2)
+    each = (time.perf_counter() - start) / 20
+    print(f"one hidden layer: {run}; {each * 1000 / 60:.1f} minutes for 1000 steps")
+
+
+if __name__ == "__main__":
+    against_finite_widths()
+    growth()
+    long_run()
