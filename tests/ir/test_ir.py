@@ -120,8 +120,8 @@ def test_the_printer_is_deterministic() -> None:
         "optimizer sgd()\n"
         "\n"
         "%1 = param {name=U} : [n, 3]\n"
-        "%2 = input {below=None name=x step=None} : batch [3]\n"
-        "%3 = contract(%1, %2) {left=(0, 1) out=(0) right=(1) sum_batch=False} : batch [n]\n"
+        "%2 = input {name=x} : batch [3]\n"
+        "%3 = contract(%1, %2) {ab,b->a} : batch [n]\n"
         "h = %3\n"
     )
     assert print_graph({"a": x, "b": x}).count("input") == 1
