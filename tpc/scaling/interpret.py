@@ -81,6 +81,10 @@ class ScalingContext:
             self._initial[name] = self._initial_weight(self.params[name])
         return Size(self._initial[name], self.changes[name])
 
+    def start_at(self, name: str, value: Value) -> None:
+        """Let a weight begin with this value, e.g. where training has brought it."""
+        self._initial[name] = value
+
     def _initial_weight(self, spec: ParamSpec) -> Value:
         sort = spec.type.sort
         if spec.init == "zero":

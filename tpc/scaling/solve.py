@@ -73,10 +73,16 @@ class Point:
         return self.trial.finding
 
 
-def find(module: Module, gauge: str = "table9", start: Start | None = None) -> Point:
+def find(
+    module: Module,
+    gauge: str = "table9",
+    start: Start | None = None,
+    trial: type[Trial] = Trial,
+) -> Point:
     """Return the point of maximal update: missing exponents are solved for, stated ones kept.
 
-    ``start`` are first values of p and q, where better ones than the usual are known.
+    ``start`` are first values of p and q, where better ones than the usual are known; ``trial`` is
+    what is run to find out what is too large or too small.
 
     Raises:
         TpcError: the program has symbolic exponents, or an op has no rule for exponents, or the
@@ -88,15 +94,15 @@ def find(module: Module, gauge: str = "table9", start: Start | None = None) -> P
     with _diagnosed(ready):
         made = plan(ready)
         unknowns = _unknowns(ready, made, gauge, played)
-        search = _Search(ready, made, unknowns, start or _start(made, unknowns, played))
-        trial = search.run()
+        search = _Search(ready, made, unknowns, start or _start(made, unknowns, played), trial)
+        last = search.run()
         if gauge == "equal":
             unknowns = {name: _evened(u, search.q.get(name)) for name, u in unknowns.items()}
-            search = _Search(ready, made, unknowns, (search.p, search.q))
-            trial = search.run()
+            search = _Search(ready, made, unknowns, (search.p, search.q), trial)
+            last = search.run()
     found = {n: u.triple(search.p[n], search.q.get(n)) for n, u in unknowns.items()}
     final = with_triples(module, found)
-    return Point(final, unknowns, played, found, search.p, search.q, trial)
+    return Point(final, unknowns, played, found, search.p, search.q, last)
 
 
 # -- the iteration ---------------------------------------------------------------------------------
@@ -118,8 +124,10 @@ class _Search:
         module: Module,
         made: Plan,
         unknowns: Mapping[str, Unknown],
-        start: tuple[Mapping[str, Fraction], Mapping[str, Fraction]],
+        start: Start,
+        trial: type[Trial],
     ) -> None:
+        self._kind = trial
         self.module, self.made, self.unknowns = module, made, unknowns
         self.p, self.q = dict(start[0]), dict(start[1])
         self._inner = inner_sites(made)
@@ -137,9 +145,9 @@ class _Search:
             state = (tuple(self.p.items()), tuple(sorted(self.q.items())))
             self._careful = self._careful or state in self._seen
             self._seen.add(state)
-            trial = self._trial()
-            if not self._mend(trial.run()):
-                return trial
+            last = self._trial()
+            if not self._mend(last.run()):
+                return last
         raise _NoPoint
 
     def _trial(self) -> Trial:
@@ -147,7 +155,7 @@ class _Search:
             self.module,
             {n: u.triple(self.p[n], self.q.get(n)) for n, u in self.unknowns.items()},
         )
-        return Trial(at, self.made, Domain(), self.unknowns, how_trained(at), self.q)
+        return self._kind(at, self.made, Domain(), self.unknowns, how_trained(at), self.q)
 
     def _mend(self, finding: Finding) -> bool:
         """Change p and q as a run wants it; return whether that changed anything."""
