@@ -111,7 +111,7 @@ class Affine:
             return NotImplemented
         if not other.terms or not self.terms:
             return Affine._raw(self.const + other.const, self.terms or other.terms)
-        return Affine(self.const + other.const, self.terms + other.terms)
+        return Affine._raw(self.const + other.const, _merged(self.terms, other.terms))
 
     __radd__ = __add__
 
@@ -146,8 +146,15 @@ class Affine:
         return NotImplemented
 
     @cached_property
+    def shape(self) -> tuple[tuple[str, int, int], ...]:
+        """The terms as plain integers: a key, quicker to hash, of forms up to constants."""
+        return tuple((s, q.numerator, q.denominator) for s, q in self.terms)
+
+    @cached_property
     def _hash(self) -> int:
-        return hash((self.const, self.terms)) if self.terms else hash(self.const)
+        if not self.terms:
+            return hash(self.const)  # equal numbers have equal hashes
+        return hash((self.shape, self.const.numerator, self.const.denominator))
 
     def __hash__(self) -> int:
         return self._hash
@@ -166,6 +173,27 @@ class Affine:
     def latex(self) -> str:
         """Return the form as LaTeX, without delimiters."""
         return _join([_latex_term(q, s) for s, q in self.terms], self.const, _latex_fraction)
+
+
+def _merged(
+    x: tuple[tuple[str, Fraction], ...], y: tuple[tuple[str, Fraction], ...]
+) -> tuple[tuple[str, Fraction], ...]:
+    """Add two sorted lists of terms."""
+    found = []
+    i = j = 0
+    while i < len(x) and j < len(y):
+        (s, p), (t, q) = x[i], y[j]
+        if s == t:
+            if p != -q:
+                found.append((s, p + q))
+            i, j = i + 1, j + 1
+        elif s < t:
+            found.append(x[i])
+            i += 1
+        else:
+            found.append(y[j])
+            j += 1
+    return (*found, *x[i:], *y[j:])
 
 
 ZERO = Affine._raw(Fraction(0), ())

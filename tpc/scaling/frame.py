@@ -95,6 +95,8 @@ def _undercut(value: _Values, others: Sequence[_Values]) -> bool:
     """
     if any(all(value[1][k] < other[1][k] for other in others) for k in range(len(value[1]))):
         return False  # strictly the least at a vertex, or along a ray
+    if _above_a_midpoint(value, others):
+        return True
     gaps = [
         tuple(x - y for x, y in zip((*value[0], *value[1]), (*o[0], *o[1]), strict=True))
         for o in others
@@ -114,6 +116,18 @@ def _undercut(value: _Values, others: Sequence[_Values]) -> bool:
         all(any(row[:-1]) or row[-1] >= 0 for row in rows)
         and Program(free, [row for row in rows if any(row[:-1])]).feasible
     )
+
+
+def _above_a_midpoint(value: _Values, others: Sequence[_Values]) -> bool:
+    """Whether a form is nowhere below the mean of two others: powers of sums are full of these."""
+    twice = tuple(2 * x for x in value[0])
+    for number, first in enumerate(others):
+        for second in others[:number]:
+            if all(x + y == z for x, y, z in zip(first[0], second[0], twice, strict=True)) and all(
+                x + y <= 2 * z for x, y, z in zip(first[1], second[1], value[1], strict=True)
+            ):
+                return True
+    return False
 
 
 def _below(first: _Values, second: _Values) -> bool:

@@ -78,18 +78,25 @@ class History:
     def _differences(self, node: Node) -> set[Affine]:
         """Return differences of progressions among the forms of a symbolic exponent.
 
-        A difference without symbols would empty the region: it has to last longer.
+        Each term of a progression has to be new at its step: forms that stay may differ by equal
+        amounts too. A difference without symbols would empty the region: it has to last longer.
         """
         found = set()
         long = len(self._past) > 2 * self._first
         for period in range(1, _LONGEST_PERIOD + 1):
-            row = [self._before(node, k * period) for k in range(_TERMS)]
-            now, before, earlier = (frozenset(e.forms) if e is not None else () for e in row)
-            for form in now:
-                for other in before:
+            row = [self._new(node, k * period) for k in range(_TERMS + 1)]
+            for form in row[0]:
+                for other in row[1]:
                     difference = form - other
                     if difference.is_constant and not (long and difference.const < 0):
                         continue
-                    if other - difference in earlier:
+                    if all(form - difference * k in row[k] for k in range(2, _TERMS + 1)):
                         found.add(difference)
         return found
+
+    def _new(self, node: Node, back: int) -> frozenset[Affine]:
+        """Return the forms that an exponent had some steps ago, but not one step before that."""
+        now, before = self._before(node, back), self._before(node, back + 1)
+        if now is None or before is None:
+            return frozenset()
+        return frozenset(now.forms) - frozenset(before.forms)

@@ -29,14 +29,15 @@ class Tropical:
     _forms: tuple[Affine, ...] | None
 
     def __init__(self, forms: Iterable[AffineLike] = ()) -> None:
-        least: dict[tuple[tuple[str, Fraction], ...], Fraction] = {}
+        least: dict[tuple[tuple[str, int, int], ...], Affine] = {}
         for form in map(Affine.of, forms):
-            known = least.get(form.terms)
-            if known is None or form.const < known:
-                least[form.terms] = form.const
-        kept = sorted((Affine(q, t) for t, q in least.items()), key=lambda f: f.sort_key)
+            known = least.get(form.shape)
+            if known is None or form.const < known.const:
+                least[form.shape] = form
+        kept = [least[shape] for shape in sorted(least)] if len(least) > 1 else least.values()
         self._forms = tuple(kept)
-        self.number = kept[0].const if len(kept) == 1 and kept[0].is_constant else None
+        alone = len(self._forms) == 1 and self._forms[0].is_constant
+        self.number = self._forms[0].const if alone else None
 
     @classmethod
     def of(cls, value: TropicalLike) -> Tropical:
