@@ -16,6 +16,7 @@ import click
 
 from tpc.cli_data import positive_integers, run_command, seeds_of, simulate_command
 from tpc.cli_scaling import phase_command
+from tpc.cli_solve import EXPORTS, GAUGES, solve_command
 from tpc.diagnostics import FORMATS, Diagnostic, TpcError, render
 from tpc.version import __version__
 
@@ -163,6 +164,24 @@ def phase(file: Path, settings: Sequence[str], form: str, as_json: bool, **reque
     _print(*phase_command(program, **request), as_json)
 
 
+@program_command("solve")
+@click.option("--gauge", type=click.Choice(GAUGES), default="table8", show_default=True)
+@click.option(
+    "--everything/--keep",
+    default=None,
+    help="Solve for what the program states, too. Default: where it leaves nothing out.",
+)
+@click.option("--rates-only", is_flag=True, help="Keep a and b; the largest stable rates.")
+@click.option("--export", type=click.Choice(EXPORTS), help="Text to paste.")
+@click.option("--base-width", type=click.IntRange(1), help="Write functions of n over this width.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="File of the export.")
+def solve(file: Path, settings: Sequence[str], form: str, as_json: bool, **request: Any) -> None:
+    """Solve for the maximal-update parametrization under the program's optimizer."""
+    program = _compile(file, settings)
+    _report_notes(program.notes, form)
+    _print(*solve_command(program, **request), as_json)
+
+
 @program_command("derive")
 @click.option("--kind", type=click.Choice(("nngp", "ntk")), help="Default: what classify says.")
 @click.option("--to", "target", type=click.Choice(("text", "latex", "markdown")), default="text")
@@ -227,7 +246,9 @@ def simulate(file: Path, settings: Sequence[str], form: str, as_json: bool, **re
 
 @program_command("run")
 @click.option("--data", "files", multiple=True, metavar="FILE", help=_DATA_HELP)
-@click.option("--kind", type=click.Choice(("nngp", "ntk")), help="Default: what classify says.")
+@click.option(
+    "--kind", type=click.Choice(("nngp", "ntk", "feature")), help="Default: what classify says."
+)
 @click.option("--ridge", type=click.FloatRange(0), default=0.0, show_default=True)
 @click.option(
     "--time",
@@ -236,7 +257,14 @@ def simulate(file: Path, settings: Sequence[str], form: str, as_json: bool, **re
     show_default=True,
     help="Training time of gradient flow under the NTK.",
 )
-@click.option("--tolerance", type=click.FloatRange(0, min_open=True), default=1e-10)
+@click.option(
+    "--tolerance",
+    type=click.FloatRange(0, min_open=True),
+    help="Error of a kernel's expectations (1e-10), or standard error of f (0.0025).",
+)
+@click.option("--steps", type=click.IntRange(0), default=0, help="Training steps (feature limit).")
+@click.option("--batch", type=click.IntRange(1), help="Minibatches of this size (feature limit).")
+@click.option("--seed", type=int, default=0, help="Of the particles (feature limit).")
 @click.option("--output", type=click.Path(path_type=Path), help="Save the arrays as .npz.")
 def run(file: Path, settings: Sequence[str], form: str, as_json: bool, **request: Any) -> None:
     """Evaluate the limit on data: Gram matrices and, with targets, predictions."""

@@ -174,21 +174,42 @@ def run_command(
     kind: str | None,
     ridge: float,
     time: float,
-    tolerance: float,
+    tolerance: float | None,
+    steps: int,
+    batch: int | None,
+    seed: int,
     output: Path | None,
 ) -> tuple[dict[str, Any], str]:
     """Do what ``tpc run`` does; return its JSON object and its text."""
     from tpc.data import load
-    from tpc.evaluate import evaluate
+    from tpc.evaluate import evaluate, train
 
     if not files:
         raise TpcError(
             Diagnostic("E0910", "`tpc run` needs data", help="--data arrays.npz, or --data x=x.npy")
         )
     loaded = load(program.module, files)
-    found = evaluate(
-        program.module, program.limit(kind), loaded, ridge=ridge, time=time, tolerance=tolerance
-    )
+    found: Any
+    if kind == "feature" or (kind is None and steps and program.classify().kind == "feature"):
+        with progress_bar("train", 100) as show:
+            found = train(
+                program.feature_limit(),
+                loaded,
+                steps=steps,
+                batch=batch,
+                tolerance=tolerance,
+                seed=seed,
+                progress=lambda done, total: show(100 * done // total),
+            )
+    else:
+        found = evaluate(
+            program.module,
+            program.limit(kind),
+            loaded,
+            ridge=ridge,
+            time=time,
+            tolerance=1e-10 if tolerance is None else tolerance,
+        )
     if output is not None:
         from tpc.storage import write_arrays
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from tpc.data import DataSet
+    from tpc.feature import FeatureLimit
     from tpc.ir import Module
     from tpc.limit import Limit
 
@@ -107,11 +108,12 @@ def _mean(
                 help="leave the test points out to get the kernel itself",
             )
         )
+    mean: np.ndarray
     if kind == "nngp" or math.isinf(time):
-        mean: np.ndarray = kernel_test @ ridge_solve(kernel, y, ridge)
-        return mean
-    at_time: np.ndarray = tangent(kernel, kernel_test, y).flow([time])[1]
-    return at_time[-1]
+        mean = kernel_test @ ridge_solve(kernel, y, ridge)
+    else:
+        (mean,) = tangent(kernel, kernel_test, y).flow([time])[1]
+    return mean
 
 
 def _scores(mean: np.ndarray, truth: np.ndarray | None) -> dict[str, float]:
@@ -131,3 +133,75 @@ def _scores(mean: np.ndarray, truth: np.ndarray | None) -> dict[str, float]:
         right = mean.argmax(axis=1) == truth.argmax(axis=1)
         scores["test_accuracy"] = float(right.mean())
     return scores
+
+
+@dataclass(frozen=True)
+class Training:
+    """A training run in the feature-learning limit.
+
+    ``arrays``: ``f`` (steps + 1, N', axes), its standard error ``error``, ``loss`` (steps,).
+    """
+
+    arrays: Mapping[str, np.ndarray]
+    numbers: Mapping[str, float | int | str]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what ``tpc run --json`` prints."""
+        shapes = {name: list(array.shape) for name, array in self.arrays.items()}
+        return {"schema": 1, "kind": "feature", "arrays": shapes, "numbers": dict(self.numbers)}
+
+    def text(self) -> str:
+        """Return what ``tpc run`` prints: the losses, and sizes of f with its error."""
+        lines = ["feature-learning limit", f"{'step':>6}{'loss':>12}{'rms f':>12}{'error':>10}"]
+        f, error, loss = (self.arrays[name] for name in ("f", "error", "loss"))
+        for step in range(len(f)):
+            cell = f"{loss[step]:12.5g}" if step < len(loss) else " " * 12
+            size = float((f[step] ** 2).mean() ** 0.5)
+            lines.append(f"{step:>6}{cell}{size:12.5g}{error[step].max():10.1g}")
+        lines += [f"  {name:14} {value}" for name, value in self.numbers.items()]
+        return "\n".join(lines)
+
+
+def train(
+    limit: FeatureLimit,
+    data: DataSet,
+    *,
+    steps: int,
+    batch: int | None = None,
+    tolerance: float | None = None,
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> Training:
+    """Train in the feature-learning limit; f is recorded at the test points (or the training's).
+
+    Raises:
+        TpcError: data or request do not fit the program, or it has no such limit.
+    """
+    from tpc.simulate import minibatches
+
+    batches = None
+    if batch is not None and steps:
+        count = len(next(iter(data.train.values())))
+        if batch > count:
+            raise TpcError(
+                Diagnostic("E0914", f"batches of {batch} samples out of {count} in the data")
+            )
+        batches = minibatches(count, batch, steps, seed)
+    run = limit.train(
+        data.train,
+        steps,
+        test=data.test or None,
+        batches=batches,
+        tolerance=tolerance,
+        seed=seed,
+        progress=progress,
+    )
+    numbers: dict[str, float | int | str] = {"evaluated by": run.method}
+    if run.method != "linear":
+        numbers |= {"particles": run.particles, "replicates": run.replicates}
+    target = _target(limit.module)
+    if target is not None and target in data.test:
+        scores = _scores(run.f[-1].reshape(len(run.f[-1]), -1), data.test[target])
+        numbers |= {name: f"{value:.6g}" for name, value in scores.items()}
+    arrays = {"f": run.f, "error": run.error, "loss": run.loss}
+    return Training(MappingProxyType(arrays), MappingProxyType(numbers))

@@ -70,7 +70,7 @@ class Compilation:
         return self.module.with_exponents(exponents)
 
     def limit(self, kind: str) -> Limit:
-        """Return the limit of a kind: nngp, ntk or feature."""
+        """Return the kernel limit of a kind: nngp or ntk."""
         from tpc.limit import limit
 
         return limit(self.module, kind)
