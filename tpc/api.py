@@ -16,12 +16,14 @@ if TYPE_CHECKING:
     import numpy as np
 
     from tpc.elaborate import Override
+    from tpc.feature import FeatureLimit
     from tpc.ir import Module
     from tpc.limit import Limit
     from tpc.phase import Phase
     from tpc.scaling import Classification, Region
     from tpc.simulate import Simulation
     from tpc.slopes import Slopes
+    from tpc.solved_program import SolvedProgram
 
 _LARGEST_PROGRAM = 16 * 2**20
 
@@ -134,15 +136,49 @@ class Program:
         values = {name: Fraction(value) for name, value in (at or {}).items()}
         return phase(self.module, x=x, y=y, at=values, through=through)
 
+    def solve(self, gauge: str = "table8", *, everything: bool | None = None) -> SolvedProgram:
+        """Return the program at its point of maximal update, solved for by the calculus.
+
+        ``gauge`` is one of ``tpc.scaling.gauges.GAUGES``. What the program states is kept, unless
+        ``everything`` is solved for; by default that is so where the program leaves nothing out.
+
+        Raises:
+            TpcError: there is no such point, or an op has no scaling rule.
+            KeyError: there is no such gauge.
+        """
+        from tpc.solved_program import solve_program
+
+        return solve_program(self, gauge, everything)
+
+    def largest_rates(self) -> Mapping[str, Fraction]:
+        """Return the exponents c of the largest stable learning rates at the program's a and b.
+
+        Raises:
+            TpcError: no rates make the program stable, or an op has no scaling rule.
+        """
+        from tpc.scaling.rates import largest_rates, rates
+
+        return rates(largest_rates(self.module))
+
     def limit(self, kind: str | None = None) -> Limit:
         """Return the limit: ``nngp``, ``ntk``, or what classify says.
 
         Raises:
             TpcError: the program has no such limit, or an op has no limit rule.
         """
-        return self.compilation.limit(kind or self._limit_kind())
+        return self.compilation.limit(kind or self._kernel_kind())
 
-    def _limit_kind(self) -> str:
+    def feature_limit(self) -> FeatureLimit:
+        """Return the limit of training in which features may move; ``train`` evaluates it.
+
+        Raises:
+            TpcError: an exponent has no value, or an op has no rule for this limit.
+        """
+        from tpc.feature import feature_limit
+
+        return feature_limit(self.module)
+
+    def _kernel_kind(self) -> str:
         kind = self.classify().kind if self.module.loss is not None else "nngp"
         if kind in ("kernel", "nngp"):
             return "ntk" if kind == "kernel" else "nngp"

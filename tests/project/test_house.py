@@ -36,6 +36,8 @@ LAYERS = (
         "api",
         "cli",
         "cli_data",
+        "cli_solve",
+        "solved_program",
         "__init__",
         "__main__",
     ),

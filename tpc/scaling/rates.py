@@ -15,9 +15,11 @@ from fractions import Fraction
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from tpc.diagnostics import Diagnostic, TpcError
 from tpc.exact import Affine
 from tpc.ir.node import walk
 from tpc.scaling.interpret import ScalingContext
+from tpc.scaling.names import Names
 from tpc.scaling.plan import Plan
 from tpc.scaling.run import Machine
 from tpc.scaling.solve import Point, find
@@ -42,7 +44,19 @@ def largest_rates(module: Module, gauge: str = "table9") -> Point:
         TpcError: as :func:`tpc.scaling.solve.find` does.
     """
     params = {name: replace(spec, c=None) for name, spec in module.params.items()}
-    return find(replace(module, params=MappingProxyType(params)), gauge, trial=RateTrial)
+    point = find(replace(module, params=MappingProxyType(params)), gauge, trial=RateTrial)
+    if point.finding.obstacles:
+        value = point.finding.obstacles[0]
+        raise TpcError(
+            Diagnostic(
+                "E0940",
+                f"no rates are stable: the {value.kind} {Names(module).of(value.node)} blows up "
+                "whatever the learning rates",
+                module.spans.get(value.node),
+                help="change initial values or multipliers: `tpc solve` without --rates-only",
+            )
+        )
+    return point
 
 
 class RateTrial(Trial):

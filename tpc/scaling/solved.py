@@ -50,6 +50,7 @@ class Weight:
     rate: Coefficient | None
     decay: Coefficient | None
     eps: Coefficient | None
+    gradient: Fraction | None
     fan_in: bool
     stated: bool
     optimizer: str | None
@@ -198,12 +199,6 @@ def _weight(final: Module, asked: Module, point: Point, name: str) -> Weight:
     spec, before, at = final.params[name], asked.params[name], point.triples[name]
     chosen = settings(final, name) if final.loss is not None else None
     eps = None if chosen is None else chosen.options.get("eps")
-    if (
-        chosen is not None
-        and "eps" in {o.name for o in chosen.optimizer.options}
-        and (eps is None or eps.is_zero)
-    ):
-        eps = Coefficient(Constant.of(0), Affine.of(0))
     return Weight(
         name=name,
         role=point.roles[name],
@@ -215,8 +210,10 @@ def _weight(final: Module, asked: Module, point: Point, name: str) -> Weight:
         mult=spec.mult,
         rate=None if chosen is None else chosen.rate,
         decay=None if chosen is None or chosen.decay.is_zero else chosen.decay,
-        eps=eps,
-        fan_in=any(site.contracts for site in sites(point.trial.plan).get(name, ())),
+        eps=None if eps is None or eps.is_zero else eps,
+        gradient=None if eps is None else faithful(point, name),
+        fan_in=point.roles[name] is not Role.TIED
+        and any(site.contracts for site in sites(point.trial.plan).get(name, ())),
         stated=not (None is before.a is before.b is before.c),
         optimizer=None if chosen is None else chosen.optimizer.name,
     )

@@ -1,0 +1,55 @@
+"""The command that solves for the maximal update."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from tpc.api import Program
+
+GAUGES = ("table8", "table3", "table9", "unit", "equal")
+EXPORTS = ("json", "torch", "optax")
+
+
+def solve_command(
+    program: Program,
+    *,
+    gauge: str,
+    everything: bool | None,
+    rates_only: bool,
+    export: str | None,
+    base_width: int | None,
+    output: Path | None,
+) -> tuple[Any, str]:
+    """Return what ``tpc solve`` prints, as JSON-ready data and as text.
+
+    Raises:
+        TpcError: the program has no such parametrization.
+        click.UsageError: options exclude each other.
+    """
+    from tpc.storage import write_text
+
+    if rates_only and export is not None:
+        raise click.UsageError("--export writes whole parametrizations: leave out --rates-only")
+    if rates_only:
+        return _rates(program)
+    solved = program.solve(gauge, everything=everything)
+    for note in solved.solved.warnings:
+        click.echo(f"tpc: {note}", err=True)
+    if export is None:
+        return solved.to_json(base_width), solved.table(base_width)
+    text = solved.export(export, base_width or 256)
+    if output is None:
+        return {"schema": 1, "text": text}, text
+    write_text(output, text)
+    return {"schema": 1, "files": [str(output)]}, f"wrote {output}"
+
+
+def _rates(program: Program) -> tuple[Any, str]:
+    from tpc.report.solved import rates_text
+
+    found = program.largest_rates()
+    return {"schema": 1, "c": {k: str(v) for k, v in found.items()}}, rates_text(found)
