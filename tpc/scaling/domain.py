@@ -12,7 +12,7 @@ from tpc.scaling.outer import Outer, _inside
 from tpc.scaling.polyhedron import Polyhedron, solve
 from tpc.scaling.state import Value
 from tpc.scaling.terms import Terms
-from tpc.scaling.tropical import Number, Tropical
+from tpc.scaling.tropical import Number, Tropical, minimum
 from tpc.scaling.widen import widen
 
 
@@ -94,7 +94,7 @@ class Domain:
             w in old.weights and self.at_least(e, old.weights[w]) for w, e in new.weights.items()
         )
         return weights and all(
-            any(_inside(pair, other) and self.at_least(e, f) for other, f in old.products.items())
+            self.at_least(e, minimum(f for p, f in old.products.items() if _inside(pair, p)))
             for pair, e in new.products.items()
         )
 
@@ -127,8 +127,8 @@ class SymbolicDomain(Domain):
         return exponent
 
     def at_least(self, e: Tropical, f: Tropical) -> bool:
-        """Return whether `e >= f` on all of the region, by forms."""
-        return e.at_least(f) or e.at_least(f, self.region)
+        """Return whether `e >= f` on all of the region."""
+        return e.at_least(f, self.region)
 
     def require_zero(self, exponent: Tropical) -> None:
         """Restrict the analysis to where the exponent is 0: one cell for each form that may be.

@@ -70,6 +70,17 @@ class Frame:
                     kept = others
         return [form for form, _ in kept]
 
+    def above_minimum(self, form: Affine, others: Sequence[Affine]) -> bool | None:
+        """Return whether `form >= min(others)` on the polyhedron; None if one has other symbols."""
+        scale = _denominator([form, *others])
+        rows = [self._row(each, scale) for each in (form, *others)]
+        values = [self._values(row) for row in rows if row is not None]
+        if len(values) < len(rows):
+            return None
+        value, *rest = values
+        single = any(_below(other, value) for other in rest)
+        return single or (len(rest) > 1 and _undercut(value, rest))
+
     def _values(self, row: Column) -> _Values:
         return (
             tuple(_dot(row, line) for line in self._lines),

@@ -257,12 +257,16 @@ class Polyhedron:
         for form in forms:
             others = [other for other in kept if other is not form]
             single = any(self.implies(form - other) for other in others)
-            if single or (thorough and others and self._undercut(form, others)):
+            if single or (thorough and others and self.above_minimum(form, others)):
                 kept = others
         return kept
 
-    def _undercut(self, form: Affine, others: Sequence[Affine]) -> bool:
-        """Whether `form >= min(others)`: the greatest gap with others - form >= gap is <= 0."""
+    def above_minimum(self, form: Affine, others: Sequence[Affine]) -> bool:
+        """Return whether `form >= min(others)` on all of it (others not empty)."""
+        quick = self._frame.above_minimum(form, others) if self._frame is not None else None
+        if quick is not None:
+            return quick
+        # the greatest gap with other - form >= gap for all others is not positive
         gap = Affine.symbol(_GAP)
         greatest = self.with_constraints(other - form - gap for other in others).maximum(gap)
         return greatest is not None and greatest <= 0

@@ -123,14 +123,13 @@ class Tropical:
     # -- order -----------------------------------------------------------------------------------
 
     def at_least(self, other: Tropical, region: Polyhedron | None = None) -> bool:
-        """Return whether `self >= other` is evident: each form lies above one form of `other`.
+        """Return whether `self >= other`: evidently, or with `region` exactly on all of it.
 
-        "Above" holds everywhere or, with `region`, on all of it. For single forms the test is
-        exact; else a False may be a matter of the combination of several forms.
+        Evident is that each form lies above one form of `other` by a constant.
         """
         if self.number is not None and other.number is not None:
             return self.number >= other.number
-        return all(any(_above(f, g, region) for g in other.forms) for f in self.forms)
+        return all(_above(form, other.forms, region) for form in self.forms)
 
     def prune(self, region: Polyhedron, *, thorough: bool = True) -> Tropical:
         """Drop the forms that are nowhere on `region` needed for the minimum.
@@ -183,11 +182,10 @@ def minimum(values: Iterable[Tropical]) -> Tropical:
     return reduce(Tropical.__or__, values, INFINITE)
 
 
-def _above(f: Affine, g: Affine, region: Polyhedron | None) -> bool:
-    difference = f - g
-    if difference.is_constant:
-        return difference.const >= 0
-    return region is not None and region.implies(difference)
+def _above(form: Affine, others: tuple[Affine, ...], region: Polyhedron | None) -> bool:
+    if any(form.shape == other.shape and form.const >= other.const for other in others):
+        return True
+    return region is not None and bool(others) and region.above_minimum(form, others)
 
 
 _FEW = 4
