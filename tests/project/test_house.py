@@ -177,3 +177,9 @@ def test_grammar_is_the_only_grammar() -> None:
     """The wheel ships the grammar that the repository shows at its top."""
     assert sorted(name_of(p) for p in ROOT.glob("*/*.lark")) == ["grammar/tp.lark"]
     assert '"grammar/tp.lark" = "tpc/syntax/tp.lark"' in (ROOT / "pyproject.toml").read_text()
+
+
+def test_test_modules_have_names_of_their_own() -> None:
+    """Tests are in no package, so that pytest imports them by their bare names."""
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert sorted(names) == sorted(set(names))
