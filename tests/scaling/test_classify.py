@@ -176,7 +176,8 @@ def test_weight_decay_is_reported_apart() -> None:
     found = of(body, params, "sgd(lr = 1, decay = 0.1)")
     assert found.kind is Kind.KERNEL
     assert found.weights["W"].shrinkage == 0
-    assert any("shrinks W" in note for note in found.notes)
+    (decay,) = [f for f in found.findings if f.name == "shrinkage by weight decay"]
+    assert "W" in decay.weights
     fast = of(
         body, params.replace("abc(1/2, 0, 0)", "abc(1/2, 0, -1)", 1), "sgd(lr = 1, decay = 0.1 * n)"
     )

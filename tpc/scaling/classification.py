@@ -7,12 +7,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from fractions import Fraction
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tpc.scaling.tropical import Tropical
 
 if TYPE_CHECKING:
+    from tpc.ir.module import Module
+    from tpc.scaling.mend import Mend
     from tpc.scaling.reasons import Chain, Witness
+    from tpc.scaling.run import Run
 
 Exponent: TypeAlias = Fraction | float
 """A Fraction, or `math.inf` where a quantity is exactly zero."""
@@ -50,11 +54,14 @@ class ValueSize:
 
 @dataclass(frozen=True)
 class Use:
-    """One place where a weight acts: by how much its update moves the result there."""
+    """One place where a weight acts: how large its initial part makes the result there, n^-initial,
+    and by how much its update moves it, n^-update.
+    """
 
     where: str
     line: int | None
     update: Exponent
+    initial: Exponent = math.inf
 
 
 @dataclass(frozen=True)
@@ -62,8 +69,9 @@ class WeightSize:
     """A weight under training.
 
     Its update moves its own output by n^-update (the largest over its uses) and the outputs of the
-    program by n^-output; ``shrinkage`` is the exponent of the share that weight decay takes from it
-    in a step.
+    program by n^-output; its initial part makes its own output of size n^-initial and that of the
+    program n^-initial_output. ``shrinkage`` is the exponent of the share that weight decay takes
+    from it in a step.
     """
 
     update: Exponent
@@ -71,6 +79,8 @@ class WeightSize:
     output: Exponent
     shrinkage: Exponent
     uses: tuple[Use, ...]
+    initial: Exponent = math.inf
+    initial_output: Exponent = math.inf
 
 
 @dataclass(frozen=True)
@@ -86,6 +96,28 @@ class Consumed:
     role: str
     init: Exponent
     change: Exponent
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something worth telling apart, under a fixed ``name`` (docs/classify.md lists them).
+
+    ``weights`` and ``values`` are those that it is about.
+    """
+
+    name: str
+    text: str
+    weights: tuple[str, ...] = ()
+    values: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a classification was read off."""
+
+    module: Module
+    run: Run
+    witness: Witness
 
 
 @dataclass(frozen=True)
@@ -112,7 +144,25 @@ class Classification:
     steps: int
     verdict: str
     notes: tuple[str, ...] = ()
-    _witness: Witness | None = field(default=None, repr=False, compare=False)
+    _evidence: Evidence | None = field(default=None, repr=False, compare=False)
+
+    @cached_property
+    def findings(self) -> tuple[Finding, ...]:
+        """What is worth telling apart about the program, by name."""
+        from tpc.scaling.findings import findings
+
+        return () if self._evidence is None else tuple(findings(self, self._evidence))
+
+    @cached_property
+    def mend(self) -> Mend | None:
+        """The smallest single change that makes an unstable or degenerate program stable.
+
+        None where it is stable already, or no single change does.
+        """
+        from tpc.scaling.mend import mend
+
+        broken = self.kind in (Kind.UNSTABLE, Kind.DEGENERATE)
+        return mend(self._evidence) if broken and self._evidence is not None else None
 
     def chains(self, name: str | None = None) -> tuple[Chain, ...]:
         """Return the chains of reasons behind the verdict, or behind one named value's sizes.
@@ -120,16 +170,25 @@ class Classification:
         Raises:
             KeyError: the program has no value of this name.
         """
-        if self._witness is None:
+        if self._evidence is None:
             return ()
-        return self._witness.decisive() if name is None else self._witness.of(name)
+        witness = self._evidence.witness
+        return witness.decisive() if name is None else witness.of(name)
+
+    def weight_chains(self) -> dict[str, Chain]:
+        """Return, for every weight, from what the size of its update's effect follows."""
+        if self._evidence is None:
+            return {}
+        witness = self._evidence.witness
+        return {name: witness.of_weight(name) for name in self.weights}
 
     def why(self, name: str | None = None) -> str:
-        """Return the reasons for the verdict as text, or for the sizes of one named value."""
-        from tpc.scaling.text import chains_text
+        """Return the reasons as text: for the verdict and every weight, or for one named value."""
+        from tpc.scaling.text import chains_text, weights_why_text
 
-        head = [self.verdict] if name is None else []
-        return "\n".join([*head, chains_text(self.chains(name))])
+        if name is not None:
+            return chains_text(self.chains(name))
+        return "\n".join([self.verdict, chains_text(self.chains()), weights_why_text(self)])
 
     def text(self, why: bool = False) -> str:
         """Return the classification as text; ``why`` adds the chains of reasons."""

@@ -10,16 +10,13 @@ from typing import TYPE_CHECKING
 from tpc.diagnostics import Diagnostic, TpcError
 from tpc.exact import Affine
 from tpc.ops.base import MissingRule
-from tpc.scaling.actions import Site, sites
 from tpc.scaling.classification import (
     Classification,
     Consumed,
+    Evidence,
     Exponent,
     Kind,
-    Status,
-    Use,
     ValueSize,
-    WeightSize,
     exponent_of,
 )
 from tpc.scaling.domain import Domain
@@ -28,9 +25,9 @@ from tpc.scaling.names import Names
 from tpc.scaling.plan import Plan, plan
 from tpc.scaling.reasons import Witness
 from tpc.scaling.run import Run, Unsettled, run
-from tpc.scaling.terms import Terms
 from tpc.scaling.tropical import Tropical
 from tpc.scaling.updates import NoUpdateRule
+from tpc.scaling.weights import weight_size
 
 if TYPE_CHECKING:
     from tpc.ir.module import Module
@@ -139,7 +136,10 @@ class _Reader:
             kind=kind,
             r=self._r() if settled else None,
             values={value.name: self._size(value.node) for value in self.module.values},
-            weights={name: self._weight(name) for name in self.module.trained},
+            weights={
+                name: weight_size(self.module, self.run, self.names, name)
+                for name in self.module.trained
+            },
             outputs=outputs,
             output=outputs[self.module.output.name],
             consumed=tuple(self._consumed(value) for value in self._judged()),
@@ -147,7 +147,9 @@ class _Reader:
             steps=self.run.steps,
             verdict=verdict,
             notes=tuple(self._notes()),
-            _witness=Witness(self.run, self.names, self._decisive(kind)),
+            _evidence=Evidence(
+                self.module, self.run, Witness(self.run, self.names, self._decisive(kind))
+            ),
         )
 
     # -- the verdict -----------------------------------------------------------------------------
@@ -234,37 +236,6 @@ class _Reader:
         init, change = self._plain(value.init), self._plain(value.change)
         return Consumed(self.names.of(value.node), line, value.kind, init, change)
 
-    # -- weights ---------------------------------------------------------------------------------
-
-    def _weight(self, name: str) -> WeightSize:
-        if name not in self.run.trained:
-            return WeightSize(math.inf, Status.FROZEN, math.inf, math.inf, ())
-        uses = tuple(self._use(name, site) for site in sites(self.plan).get(name, ()))
-        update = min((use.update for use in uses), default=math.inf)
-        shrinkage = self.run.trained[name].shrinkage(self.run.domain)
-        return WeightSize(
-            update, _status(update), self._contribution(name), self._plain(shrinkage), uses
-        )
-
-    def _use(self, name: str, site: Site) -> Use:
-        """Return how far the weight's change moves the result of one use."""
-        run = self.run
-        moved = site.action(run.sizes[self.plan.leaves[name]].change, run.sizes, run.context)
-        return Use(self.names.of(site.end), self.names.line(site.end), self._plain(moved))
-
-    def _contribution(self, name: str) -> Exponent:
-        """Return the exponent of <dL/dW, change of W>: the loss feels the output at order one."""
-        gradient = self.run.sizes[self.plan.gradients[name]].total
-        moved = self.run.context.changes[name]
-        half = self.run.domain.half
-        if not isinstance(gradient, Terms):
-            assert not isinstance(moved, Terms)
-            return self._plain(gradient.frobenius(moved, half))
-        assert isinstance(moved, Terms)
-        if self.module.params[name].type.sort:
-            return self._plain(gradient.inner(moved, half))
-        return self._plain(gradient.smallest + moved.smallest)
-
     # -- the rest --------------------------------------------------------------------------------
 
     def _dynamics(self) -> str:
@@ -273,9 +244,6 @@ class _Reader:
 
     def _notes(self) -> Iterator[str]:
         for name, weight in self.run.trained.items():
-            shrinkage = self._plain(weight.shrinkage(self.run.domain))
-            if shrinkage == 0:
-                yield f"weight decay shrinks {name} by a fixed share at every step"
             eps = weight.settings.options.get("eps")
             if eps is not None and not eps.is_zero and weight.settings.optimizer.scale_free:
                 yield from self._eps_note(name, eps.power)
@@ -286,11 +254,3 @@ class _Reader:
         seen = gradient + run.domain.exponent(-run.trained[name].spec.multiplier.power)
         if self._plain(seen) > -power.const:
             yield f"eps dominates the gradient of {name} in the limit: its steps are linear in it"
-
-
-def _status(update: Exponent) -> Status:
-    if update == math.inf:
-        return Status.FROZEN
-    if update > 0:
-        return Status.LAZY
-    return Status.MAXIMAL if update == 0 else Status.UNSTABLE

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tpc.differentiate import gradient
 from tpc.ir.node import walk
+from tpc.ops.add import ADD
 from tpc.ops.apply import APPLY
 from tpc.ops.contract import CONTRACT
 from tpc.ops.param import PARAM
@@ -17,6 +18,17 @@ if TYPE_CHECKING:
     from tpc.ir.node import Node
 
 _LONGEST = 40
+
+#: What to call values that stand in no line of the program: those of the backward pass.
+_NOUNS = {
+    "add": "a sum",
+    "sum": "a sum",
+    "contract": "a product",
+    "multiply": "a product",
+    "scale": "a multiple",
+    "fill": "a constant",
+    "literal": "a constant",
+}
 
 
 class Names:
@@ -44,6 +56,20 @@ class Names:
                 found.setdefault(slope, node)
         return found
 
+    @cached_property
+    def _parts(self) -> dict[Node, str]:
+        """The terms that make up the derivatives of weights: one for each use of a weight."""
+        found: dict[Node, str] = {}
+        for slope, node in self.backward.items():
+            stack = [slope] if node.op is PARAM else []
+            while stack:
+                for operand in stack.pop().operands:
+                    if operand.op is ADD or operand.op is SCALE or operand.op.transparent:
+                        stack.append(operand)
+                    if operand.op is CONTRACT and operand not in self.backward:
+                        found.setdefault(operand, f"a part of dL/d{node.attrs['name']}")
+        return found
+
     def of(self, node: Node) -> str:
         """Return the name of a value, or a short description."""
         named = self._named.get(node)
@@ -51,6 +77,8 @@ class Names:
             return named
         if node in self.backward:
             return f"dL/d{self._tight(self.of(self.backward[node]))}"
+        if node in self._parts:
+            return self._parts[node]
         if node.op is PARAM or node.op.name == "input":
             return str(node.attrs["name"])
         if node.op is APPLY:
@@ -86,7 +114,7 @@ class Names:
     def _excerpt(self, node: Node) -> str:
         span = self._spans.get(node)
         if span is None:
-            return f"a {node.op.name}"
+            return _NOUNS.get(node.op.name, f"a {node.op.name}")
         text = " ".join(span.text.split())
         return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
 

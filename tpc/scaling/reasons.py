@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from tpc.ops.base import MissingRule
+from tpc.scaling.actions import Site, sites
 from tpc.scaling.characters import Coset, contains
 from tpc.scaling.outer import Outer, Pair, Weight
 from tpc.scaling.state import Size, Value, nothing
 from tpc.scaling.terms import Terms
-from tpc.scaling.tropical import Tropical
+from tpc.scaling.tropical import Number, Tropical
 
 if TYPE_CHECKING:
     from tpc.ir.node import Node
@@ -78,6 +79,80 @@ class Witness:
         node = self._names.node(name)
         return (self._chain(node, "init"), self._chain(node, "change"))
 
+    def of_weight(self, name: str) -> Chain:
+        """Return the chain behind the size of what a weight's update does to its own output."""
+        run = self._run
+        leaf = run.plan.leaves.get(name)
+        places = [] if leaf is None else self._places(leaf, "change")
+        found = [
+            (site.action(_single(place), run.sizes, run.context), number, place, site)
+            for place in places
+            for number, site in enumerate(sites(run.plan).get(name, ()))
+        ]
+        acting = [each for each in found if each[0].number is not None]
+        if not acting:
+            return Chain(f"{name} does not move", ())
+        size, _, place, site = min(acting, key=lambda each: (each[0].number, each[1]))
+        end = self._names.of(site.end)
+        steps = tuple(self._steps(place))
+        if site.end is place.node:
+            return Chain(f"the update of {name} is {self._size(size)} where it is used", steps)
+        line = self._names.line(site.end)
+        first = Step(self._size(size), f"{end}: {self._acts(place, site, size)}", line)
+        return Chain(f"the update of {name} moves {end} by {self._size(size)}", (first, *steps))
+
+    def _acts(self, place: _Place, site: Site, size: Tropical) -> str:
+        others = [x for x in site.end.operands if x not in site.path]
+        if not others:
+            return self._part(place)
+        total = self._run.sizes[others[0]].total.smallest
+        said = f"{self._part(place)} acts on {self._names.of(others[0])} ({self._size(total)})"
+        after = self._run.domain.exponent(site.after)
+        gained = None
+        if None not in (total.number, size.number, after.number, place.exponent.number):
+            gained = place.exponent + total + after
+        return said + ("" if gained is None else self._law(gained, size))
+
+    def support(self) -> frozenset[str]:
+        """Return the weights whose exponents enter the size that is behind the verdict.
+
+        A change of any other weight leaves that size as it is.
+        """
+        stack = [self._largest(node, part) for node, part in self._decisive[:1]]
+        seen: set[tuple[Node, str, Key]] = set()
+        found: set[str] = set()
+        while stack:
+            place = stack.pop()
+            if place is None or (place.node, place.part, place.key) in seen:
+                continue
+            seen.add((place.node, place.part, place.key))
+            if place.node.op.name == "param":
+                found.add(str(place.node.attrs["name"]))
+            product = place.node.op.name in ("contract", "multiply")
+            pair = self._factors(place) if product else None
+            stack += pair or [self._explain(place)[1]]
+        return frozenset(found)
+
+    def law(self, node: Node) -> str | None:
+        """Return which law gives a scalar its size at initialisation.
+
+        "central" is the central limit theorem (it is random), "large" the law of large numbers (it
+        is not); None where neither is found.
+        """
+        place = self._largest(node, "init")
+        for _ in range(_LONGEST):
+            if place is None or not place.node.operands:
+                return None
+            if place.node.op.name in ("contract", "multiply"):
+                pair = self._factors(place)
+                if pair is None:
+                    return None
+                gained = _number(pair[0].exponent + pair[1].exponent) - _number(place.exponent)
+                if gained:
+                    return "central" if gained == self._run.domain.half else "large"
+            place = self._explain(place)[1]
+        return None
+
     def _chain(self, node: Node, part: str) -> Chain:
         name = self._names.of(node)
         value = self._value(node, part)
@@ -131,7 +206,8 @@ class Witness:
         if self._names.backward.get(node) in self._run.plan.outputs.values():
             return f"{self._names.of(node)}: the derivative of the loss", None
         if not node.operands:
-            return f"{self._names.of(node)}: data or a constant", None
+            name = self._names.of(node)
+            return name if name.startswith("a ") else f"{name}: data or a constant", None
         if node.op.name in ("contract", "multiply"):
             return self._explain_product(place)
         if len(node.operands) > 1:
@@ -182,13 +258,20 @@ class Witness:
         return None
 
     def _explain_product(self, place: _Place) -> tuple[str, _Place | None]:
+        pair = self._factors(place)
+        if pair is None:
+            return self._names.of(place.node), None
+        return self._words(place, *pair), self._interesting(*pair)
+
+    def _factors(self, place: _Place) -> tuple[_Place, _Place] | None:
+        """Return terms of the two operands that make a term of a product."""
         first, second = place.node.operands
         for left, right in _PARTS[place.part]:
             for x in self._places(first, left):
                 for y in self._places(second, right):
                     if self._gives(place, x, y):
-                        return self._words(place, x, y), self._interesting(x, y)
-        return self._names.of(place.node), None
+                        return x, y
+        return None
 
     def _gives(self, place: _Place, x: _Place, y: _Place) -> bool:
         sizes = [Size(_single(p), nothing(p.node.type.sort)) for p in (x, y)]
@@ -211,11 +294,11 @@ class Witness:
         return f"{name}: {self._part(x)} and {self._part(y)}{self._gain(place, x, y)}"
 
     def _gain(self, place: _Place, x: _Place, y: _Place) -> str:
+        return self._law(x.exponent + y.exponent, place.exponent)
+
+    def _law(self, factors: Tropical, found: Tropical) -> str:
         """Say which law a sum over the width obeys."""
-        assert place.exponent.number is not None
-        assert x.exponent.number is not None
-        assert y.exponent.number is not None
-        gained = x.exponent.number + y.exponent.number - place.exponent.number
+        gained = _number(factors) - _number(found)
         if gained == 2 * self._run.domain.half:
             return ", equal signs: a sum over the width is n times its terms"
         if gained == self._run.domain.half:
@@ -236,6 +319,11 @@ class Witness:
             return changed[0]
         weights = [self._names.weight(p.node) for p in (x, y)]
         return x if weights[0] is None else y
+
+
+def _number(exponent: Tropical) -> Number:
+    assert exponent.number is not None
+    return exponent.number
 
 
 def _items(value: Value) -> list[tuple[Key, Tropical]]:

@@ -32,17 +32,39 @@ def classification_text(found: Classification) -> str:
     parts.append(_table(("value", "at initialisation", "change"), rows))
     if found.weights:
         weights = [(name, *_weight(w)) for name, w in found.weights.items()]
-        parts.append(_table(("weight", "update", "moves the output by", "status"), weights))
+        parts.append(_table(_WEIGHTS_HEAD, weights))
+    if found.findings:
+        parts.append("\n".join(f"{each.name}: {each.text}" for each in found.findings))
+    if found.kind in ("unstable", "degenerate"):
+        parts.append(_mend_text(found))
     parts += [f"note: {note}" for note in found.notes]
     return "\n\n".join(parts)
+
+
+_WEIGHTS_HEAD = (
+    "weight",
+    "own output, initially",
+    "by its update",
+    "output, by its update",
+    "update is",
+)
+
+
+def _mend_text(found: Classification) -> str:
+    if found.mend is None:
+        return "no change of a single exponent mends it"
+    return f"the smallest change that mends it: {found.mend.text()}"
 
 
 def _pair(size: ValueSize) -> tuple[str, str]:
     return size_text(size.init), size_text(size.change)
 
 
-def _weight(weight: WeightSize) -> tuple[str, str, str]:
-    return size_text(weight.update), size_text(weight.output), weight.status.value
+def _weight(weight: WeightSize) -> tuple[str, str, str, str]:
+    status = "too fast" if weight.status == "unstable" else weight.status.value
+    sizes = (weight.initial, weight.update, weight.output)
+    first, second, third = map(size_text, sizes)
+    return first, second, third, status
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -66,6 +88,16 @@ def chains_text(chains: Iterable[Chain]) -> str:
     return "\n".join(blocks)
 
 
+def weights_why_text(found: Classification) -> str:
+    """Return why every weight's update does what it does; of alike weights in a family, once."""
+    shown: dict[object, Chain] = {}
+    for name, chain in found.weight_chains().items():
+        weight = found.weights[name]
+        key = (name.partition("[")[0], weight.update, len(chain.steps), weight.status)
+        shown.setdefault(key, chain)
+    return chains_text(shown.values())
+
+
 def classification_json(found: Classification) -> dict[str, Any]:
     """Return a classification as JSON-ready data, rationals as strings."""
     return {
@@ -78,7 +110,20 @@ def classification_json(found: Classification) -> dict[str, Any]:
         "output": _size_json(found.output),
         "outputs": {name: _size_json(size) for name, size in found.outputs.items()},
         "values": {name: _size_json(size) for name, size in found.values.items()},
-        "weights": {name: _weight_json(weight) for name, weight in found.weights.items()},
+        "weights": {
+            name: _weight_json(found.weights[name], chain)
+            for name, chain in found.weight_chains().items()
+        },
+        "findings": [
+            {
+                "name": each.name,
+                "text": each.text,
+                "weights": list(each.weights),
+                "values": list(each.values),
+            }
+            for each in found.findings
+        ],
+        "mend": None if found.mend is None else found.mend.to_json(),
         "consumed": [
             {
                 "what": value.what,
@@ -89,16 +134,7 @@ def classification_json(found: Classification) -> dict[str, Any]:
             }
             for value in found.consumed
         ],
-        "why": [
-            {
-                "what": chain.title,
-                "steps": [
-                    {"size": step.size, "text": step.text, "line": step.line}
-                    for step in chain.steps
-                ],
-            }
-            for chain in found.chains()
-        ],
+        "why": [_chain_json(chain) for chain in found.chains()],
         "notes": list(found.notes),
     }
 
@@ -107,14 +143,27 @@ def _size_json(size: ValueSize) -> dict[str, str]:
     return {"init": exponent_text(size.init), "change": exponent_text(size.change)}
 
 
-def _weight_json(weight: WeightSize) -> dict[str, Any]:
+def _chain_json(chain: Chain) -> dict[str, Any]:
+    steps = [{"size": step.size, "text": step.text, "line": step.line} for step in chain.steps]
+    return {"what": chain.title, "steps": steps}
+
+
+def _weight_json(weight: WeightSize, chain: Chain) -> dict[str, Any]:
     return {
+        "initial": exponent_text(weight.initial),
         "update": exponent_text(weight.update),
         "status": weight.status.value,
         "output": exponent_text(weight.output),
+        "initial_output": exponent_text(weight.initial_output),
         "shrinkage": exponent_text(weight.shrinkage),
         "uses": [
-            {"where": use.where, "line": use.line, "update": exponent_text(use.update)}
+            {
+                "where": use.where,
+                "line": use.line,
+                "initial": exponent_text(use.initial),
+                "update": exponent_text(use.update),
+            }
             for use in weight.uses
         ],
+        "why": _chain_json(chain),
     }

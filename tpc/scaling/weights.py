@@ -1,0 +1,79 @@
+"""What a weight does: its initial part and its update, to its own output and to the program's."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from tpc.scaling.actions import Site, sites
+from tpc.scaling.classification import Exponent, Status, Use, WeightSize, exponent_of
+from tpc.scaling.state import Size, Value, nothing
+from tpc.scaling.terms import Terms
+from tpc.scaling.tropical import Tropical
+
+if TYPE_CHECKING:
+    from tpc.ir.module import Module
+    from tpc.ir.node import Node
+    from tpc.scaling.names import Names
+    from tpc.scaling.run import Run
+
+_NEVER = WeightSize(math.inf, Status.FROZEN, math.inf, math.inf, ())
+
+
+def weight_size(module: Module, run: Run, names: Names, name: str) -> WeightSize:
+    """Return the sizes of a weight in a finished numeric run."""
+    if name not in run.trained:
+        return _NEVER
+    uses = tuple(_use(run, names, name, site) for site in sites(run.plan).get(name, ()))
+    update = min((use.update for use in uses), default=math.inf)
+    gradient = run.sizes[run.plan.gradients[name]]
+    start = run.sizes[run.plan.leaves[name]].init
+    wide = bool(module.params[name].type.sort)
+    return WeightSize(
+        update=update,
+        status=_status(update),
+        output=_felt(run, gradient.total, run.context.changes[name], wide),
+        shrinkage=_plain(run, run.trained[name].shrinkage(run.domain)),
+        uses=uses,
+        initial=min((use.initial for use in uses), default=math.inf),
+        initial_output=_felt(run, gradient.init, start, wide),
+    )
+
+
+def _use(run: Run, names: Names, name: str, site: Site) -> Use:
+    """Return how large the weight's parts make the result of one use."""
+    size = run.sizes[run.plan.leaves[name]]
+    moved = site.action(size.change, run.sizes, run.context)
+    start = site.action(size.init, _at_initialisation(run, site), run.context)
+    line = names.line(site.end)
+    return Use(names.of(site.end), line, _plain(run, moved), _plain(run, start))
+
+
+def _at_initialisation(run: Run, site: Site) -> dict[Node, Size]:
+    """Return the sizes around a use before training."""
+    around = {operand for node in site.path for operand in node.operands}
+    return {node: Size(run.sizes[node].init, nothing(node.type.sort)) for node in around}
+
+
+def _felt(run: Run, gradient: Value, part: Value, wide: bool) -> Exponent:
+    """Return the exponent of <dL/dW, part of W>: the loss feels the output at order one."""
+    half = run.domain.half
+    if not isinstance(gradient, Terms):
+        assert not isinstance(part, Terms)
+        return _plain(run, gradient.frobenius(part, half))
+    assert isinstance(part, Terms)
+    if wide:
+        return _plain(run, gradient.inner(part, half))
+    return _plain(run, gradient.smallest + part.smallest)
+
+
+def _plain(run: Run, exponent: Tropical) -> Exponent:
+    return exponent_of(run.plain(exponent))
+
+
+def _status(update: Exponent) -> Status:
+    if update == math.inf:
+        return Status.FROZEN
+    if update > 0:
+        return Status.LAZY
+    return Status.MAXIMAL if update == 0 else Status.UNSTABLE
