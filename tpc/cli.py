@@ -233,7 +233,8 @@ def compile_command(
 @click.option(
     "--slopes",
     is_flag=True,
-    help="Measure the exponents that classify predicts, of every named value (coordinate check).",
+    help="Measure the exponents that classify predicts, of every named value (coordinate check); "
+    "by default at widths 64,128,256,512,1024 with 6 seeds.",
 )
 @click.option("--plot", type=click.Path(path_type=Path), help="Draw sizes and losses to a file.")
 @click.option("--output", type=click.Path(path_type=Path), help="Save f and losses as .npz.")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from tpc.diagnostics import Diagnostic, TpcError
 
@@ -136,9 +137,14 @@ def slopes_command(
     steps: int,
     plot: Path | None,
 ) -> tuple[dict[str, Any], str]:
-    """Do what ``tpc simulate --slopes`` does; return its JSON object and its text."""
-    from tpc.slopes import slopes
+    """Do what ``tpc simulate --slopes`` does; return its JSON object and its text.
 
+    Slopes need more widths and seeds than a look at a few networks: they have defaults of their own.
+    """
+    from tpc.slopes import SEEDS, WIDTHS, slopes
+
+    widths = widths if _given("widths") else WIDTHS
+    seeds = seeds if _given("seeds") else tuple(range(SEEDS))
     predicted = program.classify()
     with progress_bar("slopes", len(widths) * len(seeds)) as show:
         found = slopes(
@@ -156,6 +162,12 @@ def slopes_command(
 
         slopes_plot(found, plot, program.source.name)
     return found.to_json(), found.text()
+
+
+def _given(option: str) -> bool:
+    """Whether the user gave an option."""
+    source = click.get_current_context().get_parameter_source(option)
+    return source is not ParameterSource.DEFAULT
 
 
 def _save(found: Any, output: Path) -> None:
