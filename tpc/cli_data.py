@@ -139,7 +139,7 @@ def slopes_command(
 ) -> tuple[dict[str, Any], str]:
     """Do what ``tpc simulate --slopes`` does; return its JSON object and its text.
 
-    Slopes need more widths and seeds than a look at a few networks: they have defaults of their own.
+    Slopes need more widths and seeds than a look at a few networks: their defaults are others.
     """
     from tpc.slopes import SEEDS, WIDTHS, slopes
 
