@@ -106,7 +106,9 @@ def optax_text(solved: Solved, base_width: int) -> str:
     parts = [_HEAD.format(gauge=solved.gauge, source=source, base_width=base_width)]
     for rule in rules(solved, base_width):
         parts.append(f"    # {rule.weights}: {rule.role}\n")
-        parts.append(f'    (r"{rule.pattern}",\n     {{{rule.entries()}}}),\n')
+        parts.append(
+            f'    (\n        r"{rule.pattern}",\n        {{\n{rule.entries()}        }},\n    ),\n'
+        )
     parts.append("]\n\nOPTIMIZERS = {\n")
     for name, options in optimizers.items():
         known = OPTAX.get(name)

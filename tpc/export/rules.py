@@ -38,7 +38,7 @@ class Rule:
     def entries(self) -> str:
         """Return the values as the inside of a dict display."""
         keys = [f.name for f in fields(self) if f.name not in ("pattern", "weights", "role")]
-        return ", ".join(f'"{key}": {getattr(self, key)}' for key in keys)
+        return "".join(f'            "{key}": {getattr(self, key)},\n' for key in keys)
 
 
 def rules(solved: Solved, base_width: int) -> Iterator[Rule]:
@@ -58,7 +58,7 @@ def _values(weight: Weight, base_width: int) -> tuple[str, ...]:
     moves = found.rate is not None
     return (
         weight.role.value,
-        repr(weight.optimizer),
+        f'"{weight.optimizer}"' if weight.optimizer else "None",
         _pair(found.multiplier),
         _pair(found.deviation),
         {"normal": "None", "zero": "0.0", "one": "1.0"}[weight.init],
@@ -85,8 +85,13 @@ def pattern(names: Sequence[str]) -> str:
     ``W[2]`` is looked for as ``W.2`` or ``W_2``, alone or as ``W.2.weight`` within a module.
     """
     spelt = []
-    for name in names:
-        family, _, index = name.rstrip("]").partition("[")
-        parts = [re.escape(family), *(i.strip() for i in index.split(",") if i.strip())]
-        spelt.append("[._]".join(parts))
-    return rf"(^|[.\]])({'|'.join(spelt)})($|\.weight$)"
+    for block in families(names):
+        family, _, index = block.rstrip("]").partition("[")
+        axes = (_axis(part.strip()) for part in index.split(",") if part.strip())
+        spelt.append("[._]".join([re.escape(family), *axes]))
+    return rf"(^|\.)({'|'.join(spelt)})($|\.weight$)"
+
+
+def _axis(part: str) -> str:
+    first, dots, last = part.partition("..")
+    return f"({'|'.join(map(str, range(int(first), int(last) + 1)))})" if dots else part

@@ -107,7 +107,9 @@ def torch_text(solved: Solved, base_width: int) -> str:
     ]
     for rule in rules(solved, base_width):
         parts.append(f"    # {rule.weights}: {rule.role}\n")
-        parts.append(f'    (r"{rule.pattern}",\n     {{{rule.entries()}}}),\n')
+        parts.append(
+            f'    (\n        r"{rule.pattern}",\n        {{\n{rule.entries()}        }},\n    ),\n'
+        )
     parts.append(
         "]\n\n# momentum-like options are those of the program; lr and eps are the groups'\n"
     )

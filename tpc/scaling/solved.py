@@ -228,12 +228,30 @@ def obstacle(module: Module, point: Point, value: Judged) -> Diagnostic:
     at_start = value.init.number is not None and value.init.number < 0
     size = domain.plain(value.init if at_start else value.change).as_fraction() or Fraction(0)
     when = "at initialisation" if at_start else "once training has moved what it is made of"
+    help_ = f"every weight before it is of order one: multiply by n^({size}) more there"
+    blamed = _too_large_as_stated(point)
+    if blamed:
+        listed = ", ".join(f"`{name}`" for name in blamed)
+        help_ = f"the stated exponents of {listed} make it so: leave them out to have them solved"
     return Diagnostic(
         "E0940",
         f"no maximal update: the {value.kind} {names.of(value.node)} is of size n^{-size} {when}",
         module.spans.get(value.node),
-        help=f"every weight before it is of order one: multiply by n^({size}) more there",
+        help=help_,
     )
+
+
+def _too_large_as_stated(point: Point) -> list[str]:
+    """Return weights of stated exponents whose initial parts make too much of what they read."""
+    trial, found = point.trial, []
+    for name, weight in point.unknowns.items():
+        if weight.free_p or weight.spec.init != "normal":
+            continue
+        value, sizes = trial.context.param(name).init, trial.machine.sizes
+        made = (s.action(value, sizes, trial.context).number for s in trial.sites.get(name, ()))
+        if any(e is not None and e < 0 for e in made):
+            found.append(name)
+    return found
 
 
 def _not_maximal(
@@ -245,35 +263,45 @@ def _not_maximal(
         return errors, remarks
     if found.kind is Kind.UNSTABLE:
         errors.append(Diagnostic("E0940", f"no maximal update: the program stays {found.verdict}"))
+    stuck: dict[tuple[str, str, str | None], list[str]] = {}
     for name, weight in found.weights.items():
-        if weight.status is Status.MAXIMAL or point.unknowns[name].kind is None:
-            continue
-        finding = _stuck(final, name, weight.update, point)
-        (errors if finding.severity == "error" else remarks).append(finding)
+        if weight.status is not Status.MAXIMAL and point.unknowns[name].kind is not None:
+            stuck.setdefault(_stuck(name, weight.update, point), []).append(name)
+    for (severity, what, help_), names in stuck.items():
+        listed = ", ".join(f"`{name}`" for name in names)
+        finding = Diagnostic(
+            "E0941",
+            what.format(listed),
+            final.params[names[0]].span,
+            help=help_,
+            severity="warning",
+        )
+        if severity == "error":
+            errors.append(replace(finding, severity="error"))
+        else:
+            remarks.append(finding)
     return errors, remarks
 
 
-def _stuck(final: Module, name: str, update: Fraction | float, point: Point) -> Diagnostic:
-    span = final.params[name].span
+def _stuck(name: str, update: Fraction | float, point: Point) -> tuple[str, str, str | None]:
+    """Return severity, headline and help of a weight that is not maximally updated."""
+    size = f"n^{exponent_text(-update)}"
     if not point.trial.sites.get(name):
-        what = f"`{name}` gets no update: nothing uses it"
-        return Diagnostic("E0941", what, span, severity="warning")
+        return "warning", "nothing uses {}: no update", None
     if not point.unknowns[name].free_q:
-        size = exponent_text(-update)
-        what = f"`{name}` keeps its stated exponents: its update moves its output by n^{size}"
-        return Diagnostic("E0941", what, span, severity="warning")
+        kept = "{} keeps stated exponents: updates of size " + size
+        return "warning", kept, "`--everything` solves for stated exponents, too"
     if update == math.inf:
-        what = f"no maximal update: `{name}` never gets a gradient"
-        return Diagnostic(
-            "E0941", what, span, help="something beside it is zero, and stays so: check `init zero`"
-        )
-    return Diagnostic(
-        "E0941",
-        f"no maximal update: `{name}` is stuck at updates of size n^{exponent_text(-update)}",
-        span,
-        help="with a larger rate it blows up one step later: what it multiplies vanishes at "
-        "initialisation and then grows; begin there at order one, or use a scale-free optimizer",
-    )
+        why = "something beside it is zero, and stays so: check `init zero`"
+        return "error", "no maximal update: {} never gets a gradient", why
+    return "error", f"no maximal update: only updates of size {size} at " + "{}", _SADDLE
+
+
+_SADDLE = (
+    "at a larger rate it blows up one step later: what it multiplies, or what multiplies it, "
+    "vanishes\nat initialisation and then grows; begin there at order one, or use a scale-free "
+    "optimizer"
+)
 
 
 def _degenerate(found: Classification | None, module: Module) -> Iterator[Diagnostic]:
