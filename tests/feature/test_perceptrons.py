@@ -8,6 +8,7 @@ import pytest
 from tests.feature.programs import data, deviations, extrapolated, perceptron
 from tpc.diagnostics import TpcError
 from tpc.feature import feature_limit
+from tpc.simulate import simulate
 
 SQUARE = "polynomial(0, 0, 1/2)"
 
@@ -110,3 +111,44 @@ def test_divergence_is_an_answer() -> None:
     run = feature_limit(module).train(data(), 30, particles=256, replicates=2)
     assert np.isnan(run.f[-1]).all()
     assert np.isfinite(run.f[1]).all()
+
+
+def test_kernels_of_features() -> None:
+    """At initialisation the kernel is the NNGP's; training moves it, as at finite width."""
+    module, points = perceptron(2, "relu"), data()
+    run = feature_limit(module).train(points, 3, particles=1024, replicates=4, record=["z"])
+    assert run.kernels["z"].shape == (4, 4, 4)
+    x = points["x"]
+    first = dual_relu(x @ x.T)
+    error = run.kernel_errors["z"][0]
+    assert np.abs(deviations(run.kernels["z"][0], error, dual_relu(first), 0.0)).max() < 5
+    finite = simulate(module, points, width=512, steps=3, seeds=range(12), record=["z"])
+    gram = np.mean([z @ z.T / 512 for z in finite.final["z"]], axis=0)
+    np.testing.assert_allclose(run.kernels["z"][3], gram, atol=0.03)
+    with pytest.raises(TpcError, match="no value"):
+        feature_limit(module).train(points, 3, record=["zz"])
+
+
+def dual_relu(k: np.ndarray) -> np.ndarray:
+    size = np.sqrt(np.outer(np.diag(k), np.diag(k)))
+    angle = np.arccos(np.clip(k / size, -1, 1))
+    return size * (np.sin(angle) + (np.pi - angle) * np.cos(angle)) / (2 * np.pi)
+
+
+def test_too_few_particles_are_refused() -> None:
+    with pytest.raises(TpcError, match="too few"):
+        feature_limit(perceptron(2)).train(data(8), 20, particles=64)
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+def test_lazy_layers_drop_out(layers: int) -> None:
+    """In the kernel regime with a zero readout, the readout alone trains, on fixed features."""
+    lazy = perceptron(layers, "tanh", first="abc(0, 0, 1)", last="abc(1/2, 0, 0) init zero")
+    points = data()
+    run = feature_limit(lazy).train(points, 5, particles=1024, replicates=4, record=["z"])
+    kernel, f = run.kernels["z"], np.zeros((4, 1))
+    np.testing.assert_allclose(kernel[5], kernel[0], atol=0.2 if layers > 1 else 1e-9)
+    if layers == 1:
+        for _ in range(5):
+            f = f - 0.2 * kernel[0] @ (f - points["y"])
+        np.testing.assert_allclose(run.f[-1], f, atol=1e-3)

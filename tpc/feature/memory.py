@@ -12,8 +12,11 @@ _CHUNK = 2**24
 
 @dataclass(frozen=True)
 class Needs:
-    """Rows of ``size`` numbers: of initial weights, of one training step's values, of the products
-    that initial matrices remember, of the updates of matrices; and of one test point's values.
+    """What a run holds, in rows of ``size`` numbers.
+
+    Rows of the initial weights, of one training step's values, of the products that initial
+    matrices remember, of the updates of matrices, of one test point's values, and of the entries
+    of matrices at pairs of particles.
     """
 
     size: int
@@ -22,10 +25,12 @@ class Needs:
     memory: int
     updates: int
     point: int
+    pairs: int = 0
 
     def bytes(self, points: int) -> int:
         """Return the memory that is needed with ``points`` test points at once."""
-        rows = 3 * self.initial + self.step + self.memory + self.updates + points * self.point
+        rows = 3 * self.initial + self.step + self.memory + self.updates + self.pairs
+        rows += points * self.point
         return 8 * self.size * rows
 
 

@@ -7,6 +7,8 @@ from fractions import Fraction
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from tpc.diagnostics import Diagnostic, TpcError
 from tpc.feature.context import FeatureContext
 from tpc.feature.evaluate import evaluate
@@ -93,24 +95,49 @@ class FeatureNetwork:
 
         ``stream`` selects the random numbers that belong to the samples alone.
         """
+        found = self._passing(roots, data, count, coupled(roots), stream)
+        if any(root.type.sort for root in roots):
+            raise TpcError(Diagnostic("E0952", "an output with a width axis has no value"))
+        return tuple(settled(v, root)[0] for v, root in zip(found, roots, strict=True))
+
+    def kernels(
+        self, roots: Sequence[Node], data: Mapping[str, Array], count: int
+    ) -> tuple[Array, ...]:
+        """Return E[Z Z'] of vectors at all pairs of ``count`` samples: (N, N, axes, axes)."""
+        found = self._passing(roots, data, count, True, 0)
+        return tuple(self._kernel(v, root) for v, root in zip(found, roots, strict=True))
+
+    def _kernel(self, value: Value, root: Node) -> Array:
+        (axis,) = root.type.width_axes
+        array = np.moveaxis(settled(value, root)[0], axis + 1, -1)
+        rows = array.reshape(-1, array.shape[-1])
+        kernel = self.space.inner(rows, rows) * (self.space.size / array.shape[-1])
+        shape, rank = array.shape[:-1], array.ndim - 1
+        order = (0, rank, *range(1, rank), *range(rank + 1, 2 * rank))
+        result: Array = kernel.reshape(*shape, *shape).transpose(order)
+        return result
+
+    def _passing(
+        self,
+        roots: Sequence[Node],
+        data: Mapping[str, Array],
+        count: int,
+        joint: bool,
+        stream: int,
+    ) -> list[Value]:
         context = FeatureContext(
             self.space,
             count,
             self.module.params,
             passing=True,
-            joint=coupled(roots),
+            joint=joint,
             stream=stream,
             seed=self.seed,
             step=-1 - self._steps,
         )
         found = self._evaluate(roots, data, context)
         self.space.give_back()
-        arrays = []
-        for value, root in zip(found, roots, strict=True):
-            if not isinstance(value, Value) or root.type.sort:
-                raise TpcError(Diagnostic("E0952", "an output with a width axis has no value"))
-            arrays.append(settled(value, root)[0])
-        return tuple(arrays)
+        return [value for value in found if isinstance(value, Value)]
 
     def _evaluate(
         self, roots: Sequence[Node], data: Mapping[str, Array], context: FeatureContext

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,6 +24,8 @@ class Run:
     * ``error``: standard errors of ``f``, from independent replicates (zero where exact, NaN with
       a single replicate); ``errors`` those of ``outputs``;
     * ``loss``: (steps,), the training loss at each step, before its update; ``loss_error``;
+    * ``kernels[name]``: E[Z Z'] of a recorded value at all pairs of test points, (steps + 1,
+      N_test, N_test, finite axes, finite axes); ``kernel_errors`` their standard errors;
     * ``method``, ``particles``, ``replicates``: how it was evaluated (see tpc.feature.plan).
 
     A run that diverges is NaN from there on.
@@ -35,6 +37,8 @@ class Run:
     loss_error: Array
     outputs: Mapping[str, Array]
     errors: Mapping[str, Array]
+    kernels: Mapping[str, Array]
+    kernel_errors: Mapping[str, Array]
     method: Method
     particles: int
     replicates: int
@@ -56,27 +60,32 @@ class Run:
 
 def gathered(
     module: Module,
-    found: Sequence[tuple[Mapping[str, Array], Array]],
+    found: Sequence[tuple[Mapping[Any, Array], Array]],
     method: Method,
     particles: int,
 ) -> Run:
     """Return the mean of replicates, with its standard error."""
-    outputs, errors = {}, {}
-    for name in found[0][0]:
-        outputs[name], errors[name] = _mean([each[name] for each, _ in found], method)
+    means = {key: _mean([each[key] for each, _ in found], method) for key in found[0][0]}
+    outputs = {key: pair for key, pair in means.items() if isinstance(key, str)}
+    kernels = {key[0]: pair for key, pair in means.items() if not isinstance(key, str)}
     loss, loss_error = _mean([losses for _, losses in found], method)
     main = module.output.name
     return Run(
-        outputs[main],
-        errors[main],
+        *outputs[main],
         loss,
         loss_error,
-        MappingProxyType(outputs),
-        MappingProxyType(errors),
+        _part(outputs, 0),
+        _part(outputs, 1),
+        _part(kernels, 0),
+        _part(kernels, 1),
         method,
         particles,
         len(found),
     )
+
+
+def _part(pairs: Mapping[str, tuple[Array, Array]], which: int) -> Mapping[str, Array]:
+    return MappingProxyType({name: pair[which] for name, pair in pairs.items()})
 
 
 def _mean(replicates: Sequence[Array], method: Method) -> tuple[Array, Array]:

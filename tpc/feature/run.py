@@ -16,10 +16,12 @@ from tpc.feature.memory import Needs, fitting
 from tpc.feature.network import FeatureNetwork, coupled
 from tpc.feature.plan import Method, arguments, live_vectors, method, updates
 from tpc.feature.project import rotations
+from tpc.feature.record import recorded
 from tpc.feature.result import Run, gathered
-from tpc.feature.space import Full, Gaussians, Particles, Space
+from tpc.feature.space import Full, Gaussians, Particles, Space, TooFew
 from tpc.feature.threads import single_threaded_products
 from tpc.ops.base import MissingRule
+from tpc.optimizers import optimizers
 from tpc.simulate.checks import check_batches, check_exponents
 from tpc.simulate.data import checked, inputs_of
 from tpc.simulate.training import training_roots
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
 TOLERANCE = 0.0025
 REPLICATES = 8
 _FIRST = 1024
-_MOST = 2**20
+_MOST = 2**17
 
 Progress = Callable[[int, int], None]
 
@@ -65,6 +67,7 @@ class FeatureLimit:
         tolerance: float | None = None,
         particles: int | None = None,
         replicates: int = REPLICATES,
+        record: Sequence[str] = (),
         seed: int = 0,
         progress: Progress | None = None,
     ) -> Run:
@@ -74,18 +77,19 @@ class FeatureLimit:
         interest (by default those of ``data``). Every step sees all samples, or those of
         ``batches[step]`` (0-based). ``tolerance`` bounds the standard error of every output
         (absolute); ``particles`` fixes the number of samples of Z of each of the independent
-        ``replicates`` instead. Linear programs need neither: their limit is exact. ``progress``
-        is called with the steps done and their total.
+        ``replicates`` instead. Linear programs need neither: their limit is exact. ``record``
+        names values with a width axis whose kernels E[Z Z'] at the test points are kept.
+        ``progress`` is called with the steps done and their total.
 
         Raises:
             TpcError: data or request do not fit the program, it has no deterministic limit here,
                 an op has no rule, or the run would not fit into memory (with the figure).
         """
-        request = _Request(self, data, steps, test, batches, seed, progress)
+        request = _Request(self, data, steps, test, batches, seed, progress, record)
         if self.method == "linear":
             return request.exact()
         if particles is not None:
-            return request.sampled(particles, max(1, replicates))
+            return request.fixed(particles, max(1, replicates))
         return request.within(tolerance or TOLERANCE, max(2, replicates))
 
     def __repr__(self) -> str:
@@ -104,12 +108,14 @@ class _Request:
         batches: Sequence[Any] | None,
         seed: int,
         progress: Progress | None,
+        record: Sequence[str],
     ) -> None:
         self.limit, self.module, self.steps = limit, limit.module, steps
         self.seed, self.progress = seed, progress
         self.roots = tuple(limit.outputs.values())
+        self.recorded = recorded(limit.module, record)
         points, what = (data, "data") if test is None else (test, "test data")
-        names = inputs_of(self.module, self.roots)
+        names = inputs_of(self.module, (*self.roots, *self.recorded.values()))
         self.points, self.count = checked(self.module, points, names, 1, what)
         self.data, self.batches, self.largest = self._training(data, batches)
         self._rotate()
@@ -134,8 +140,9 @@ class _Request:
         loss, *found = self.limit._steps or (None,)
         gradients = dict(zip(self.module.trained, found, strict=True)) if loss is not None else {}
         sets = [self.data or self.points, self.points]
+        watched = (*self.roots, *self.recorded.values())
         self.extents: dict[tuple[str, int], int] = {}
-        for rotation in rotations(self.module, self.roots, gradients, loss, sets):
+        for rotation in rotations(self.module, watched, gradients, loss, sets):
             self.data = rotation.applied(self.data)
             self.points = rotation.applied(self.points)
             self.extents |= dict.fromkeys(rotation.params, len(rotation.basis))
@@ -173,23 +180,40 @@ class _Request:
             found = list(pool.map(one, range(replicates)))
         return gathered(self.module, found, self.limit.method, particles)
 
+    def fixed(self, particles: int, replicates: int) -> Run:
+        """Evaluate with a number of particles that the user asks for."""
+        try:
+            return self.sampled(particles, replicates)
+        except TooFew as few:
+            raise TpcError(
+                Diagnostic(
+                    "E0953",
+                    f"{particles} particles are too few for this many steps and samples: "
+                    f"take at least {few.needed}",
+                )
+            ) from few
+
     def within(self, tolerance: float, replicates: int) -> Run:
         """Evaluate with more and more particles, until the error bar is below ``tolerance``."""
         particles = _FIRST
         while True:
-            run = self.sampled(particles, replicates)
+            try:
+                run = self.sampled(particles, replicates)
+            except TooFew as few:
+                particles = 2 ** int(np.ceil(np.log2(2 * few.needed)))
+                continue
             worst = float(np.nanmax(run.error, initial=0.0))
             if worst <= tolerance or not np.isfinite(run.f).all():
                 return run
             # errors fall like 1/sqrt(M) or faster
-            wanted = particles * min(64.0, max(2.0, 1.3 * (worst / tolerance) ** 2))
+            wanted = particles * max(2.0, 1.3 * (worst / tolerance) ** 2)
             particles = 2 ** int(np.ceil(np.log2(wanted)))
             if particles > _MOST:
                 raise TpcError(
                     Diagnostic(
                         "E0953",
-                        f"a standard error of {tolerance:g} would need about {particles} particles "
-                        f"(it is {worst:.2g} with {run.particles})",
+                        f"a standard error of {tolerance:g} would need about {particles:,} "
+                        f"particles (it is {worst:.2g} with {run.particles})",
                         help="allow a larger tolerance, or more replicates",
                     )
                 )
@@ -220,7 +244,7 @@ class _Request:
         path += [{name: np.full(a.shape, np.nan) for name, a in path[0].items()}] * missing
         return {name: np.stack([each[name] for each in path]) for name in path[0]}, losses
 
-    def _predict(self, network: FeatureNetwork, chunk: int) -> dict[str, Array]:
+    def _predict(self, network: FeatureNetwork, chunk: int) -> dict[Any, Array]:
         parts = []
         for start in range(0, self.count, chunk):
             rows = {name: array[start : start + chunk] for name, array in self.points.items()}
@@ -232,10 +256,16 @@ class _Request:
                     for a, root in zip(found, self.roots, strict=True)
                 ]
             )
-        return {
+        result: dict[Any, Array] = {
             name: np.concatenate([part[k] for part in parts])
             for k, name in enumerate(self.limit.outputs)
         }
+        if self.recorded:
+            nodes = tuple(self.recorded.values())
+            kernels = _rules(network.kernels, nodes, self.points, self.count)
+            keys = [(name, "kernel") for name in self.recorded]
+            result |= dict(zip(keys, kernels, strict=True))
+        return result
 
     # -- sizes -------------------------------------------------------------------------------------
 
@@ -251,6 +281,14 @@ class _Request:
                 total += count
         return total
 
+    def _pairs(self) -> int:
+        """Return how many matrices have entries at pairs of particles."""
+        return sum(
+            self.module.params[name].type.sort > 1 and optimizers()[line.name].kind != "linear"
+            for name in self.module.trained
+            if (line := self.module.optimizer_of(name)) is not None
+        )
+
     def _quasi(self) -> int:
         """Return for how many Gaussians quasi-random points pay: those that come first."""
         early = 2 * arguments(self.limit._steps) * min(self.largest, 8)
@@ -265,6 +303,7 @@ class _Request:
             2 * self.steps * self.largest * arguments(self.limit._steps),
             2 * self.steps * self.largest * updates(self.limit._steps),
             live_vectors(self.roots),
+            4 * size * self._pairs() if self.steps else 0,
         )
         return fitting(needs, self.count, coupled(self.roots), replicates)
 

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from tpc.ops.base import Array
 
 
+#: Particles for each remembered product with a matrix: fewer would crowd the space of samples.
+CROWD = 6
+
+
 class Space(ABC):
     """A model of width axes: an axis of ``count * n`` positions has ``count * size`` entries.
 
@@ -88,6 +92,11 @@ class Known:
             pass
         return np.asarray(np.linalg.pinv(gram, rcond=1e-8, hermitian=True), dtype=float)
 
+    @property
+    def count(self) -> int:
+        """How many vectors are known."""
+        return len(self._images) + len(self._arguments)
+
     def remove(self, x: Array, weight: float) -> Array:
         """Return rows ``x`` minus their projection on the known vectors."""
         if not len(self._images) and not len(self._arguments):
@@ -118,6 +127,8 @@ class Particles(Space):
     def _matched(self, x: Array, known: Known | None) -> Array:
         x -= x.mean(axis=1, keepdims=True)
         if known is not None:
+            if (needed := CROWD * (known.count + len(x))) > x.shape[1]:
+                raise TooFew(needed)
             x = known.remove(x, self.weight)
         return whitened(x) if 4 * len(x) < x.shape[1] else x
 
@@ -181,6 +192,14 @@ class Gaussians(Space):
         pad = [(0, 0)] * x.ndim
         pad[axis] = (0, self.size - 1)
         return np.pad(x, pad)
+
+
+class TooFew(Exception):  # noqa: N818 - a request for more particles, answered by giving them
+    """Products with a matrix take up so many dimensions that ``needed`` particles are the least."""
+
+    def __init__(self, needed: int) -> None:
+        super().__init__(f"at least {needed} particles are needed")
+        self.needed = needed
 
 
 class Full(Exception):  # noqa: N818 - a request for more room, answered by giving it

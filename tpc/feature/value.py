@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -61,6 +62,7 @@ def zero(like: Array, rest: Exponent = None) -> Value:
     return Value(np.zeros(like.shape), None, rest)
 
 
+@lru_cache(maxsize=1 << 12)
 def plus(*powers: Exponent | int) -> Exponent:
     """Return the power of a product (None is absorbing: a factor is zero)."""
     total = Fraction(0)
