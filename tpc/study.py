@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -53,9 +54,17 @@ class Study:
         return {
             "schema": 1,
             "against": self.against,
-            "rows": [vars(row) for row in self.rows],
+            "rows": [_finite(vars(row)) for row in self.rows],
             "slopes": {name: self.slope(name) for name in columns},
         }
+
+
+def _finite(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row with null for what is not a number: JSON has neither NaN nor infinity."""
+    return {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in row.items()
+    }
 
 
 def study(

@@ -104,22 +104,39 @@ def adam_like(rows: list[perceptrons.Triple]) -> tuple[bool, Fraction, Fraction]
     return r >= 0 and own >= 0 and output >= 0 and a + b >= HALF, r, output
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "sign", "lion", "adagrad", "rmsprop"])
-def test_scale_free_optimizers(optimizer: str) -> None:
-    random, seen = Random(4), Counter[Kind]()
-    for number in range(200):
+def random_rows(depth: int, random: Random) -> list[perceptrons.Triple]:
+    """Return a stable initialisation with one rate a weight, often on the boundary."""
+    rows = [
+        (
+            a := Fraction(random.randint(-2, 2), 2),
+            (HALF if l else 0) - a,
+            (1 if l else 0) - a + random.choice([0, 0, HALF, 1, -HALF]),
+        )
+        for l in range(depth)
+    ]
+    a = Fraction(random.randint(-2, 2), 2)
+    rows.append((a, random.choice([HALF, 1]) - a, 1 - a + random.choice([0, 0, HALF])))
+    return rows
+
+
+def gradient_like(rows: list[perceptrons.Triple]) -> tuple[bool, Fraction, Fraction]:
+    """Return the same as :func:`adam_like` under SGD with one rate a weight (theory, section 6)."""
+    *hidden, (a, b, c) = rows
+    backward = min(a + b, 2 * a + c)
+    moves = [backward + 2 * al + cl - (0 if l == 0 else 1) for l, (al, _, cl) in enumerate(hidden)]
+    own, r = 2 * a + c - 1, min(moves)
+    output = min(own, a + b + r - 1)
+    return r >= 0 and own >= 0 and output >= 0 and a + b >= HALF, r, output
+
+
+def check_rates(count: int, seed: int, optimizer: str, scale_free: bool) -> Counter[Kind]:
+    random, seen = Random(seed), Counter[Kind]()
+    for number in range(count):
         depth = 1 + number % 3
-        rows = [
-            (
-                a := Fraction(random.randint(-2, 2), 2),
-                (HALF if l else 0) - a,
-                (1 if l else 0) - a + random.choice([0, 0, HALF, 1, -HALF]),
-            )
-            for l in range(depth)
-        ]
-        a = Fraction(random.randint(-2, 2), 2)
-        rows.append((a, random.choice([HALF, 1]) - a, 1 - a + random.choice([0, 0, HALF])))
-        stable, r, output = adam_like(rows)
+        rows = random_rows(depth, random)
+        if not scale_free:  # the same rates in the gauge of gradient descent: 2a + c
+            rows = [(a, b, c - a - (0 if l == depth else HALF)) for l, (a, b, c) in enumerate(rows)]
+        stable, r, output = (adam_like if scale_free else gradient_like)(rows)
         found = classify(
             perceptrons.module(depth, common=False, optimizer=optimizer),
             perceptrons.point(rows, common=False),
@@ -127,6 +144,31 @@ def test_scale_free_optimizers(optimizer: str) -> None:
         assert (found.kind is not Kind.UNSTABLE) == stable, rows
         if stable:
             assert (found.r, found.output.change) == (r, output), rows
-        assert found.dynamics == "operator"
+            expected = Kind.TRIVIAL if output else Kind.KERNEL if r else Kind.FEATURE
+            assert found.kind is expected, rows
+        assert found.dynamics == ("operator" if scale_free else "gradient")
         seen[found.kind] += 1
     assert len(seen) == 4, seen
+    return seen
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sign", "lion", "adagrad", "rmsprop"])
+def test_scale_free_optimizers(optimizer: str) -> None:
+    check_rates(200, 4, optimizer, scale_free=True)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "momentum"])
+def test_a_rate_for_each_weight(optimizer: str) -> None:
+    check_rates(200, 5, optimizer, scale_free=False)
+
+
+@pytest.mark.slow
+def test_ten_thousand_scale_free() -> None:
+    seen = check_rates(10_000, 6, "adam", scale_free=True)
+    assert min(seen.values()) >= 400, seen
+
+
+@pytest.mark.slow
+def test_ten_thousand_rates() -> None:
+    seen = check_rates(10_000, 7, "sgd", scale_free=False)
+    assert min(seen.values()) >= 400, seen

@@ -194,7 +194,7 @@ def inner(x: Node, y: Node) -> Node:
 
 def _matmul_help(w: TensorType, x: TensorType) -> str:
     if w.dims[0] == x.dims[-1]:
-        return "the first axis fits: W.T @ x contracts it"
+        return "the first axis of the left side fits: transpose it with .T"
     if x.rank > 1 and x.dims[0] == w.dims[-1]:
         return "the first axis of the right side fits: contract it with einsum, or swap the sides"
     return "make the two axes equal, or name them in an einsum"
