@@ -99,16 +99,37 @@ class Program:
         program.module  # noqa: B018 - errors are raised here, not at first use
         return program
 
+    def assuming(self, alignment: Mapping[str, Fraction | int | str]) -> Program:
+        """Return the program under assumptions on how far weights and what they read are aligned.
+
+        Keys are weights, families or roles, as in ``{"readout": "1/2"}``; the default is full
+        alignment, 1. See :func:`tpc.parametrize.assume.assume`.
+
+        Raises:
+            TpcError: there is no such weight or role, or a value is not within [1/2, 1].
+        """
+        program = Program(self.compilation.assuming(alignment))
+        program.module  # noqa: B018 - errors are raised here, not at first use
+        return program
+
     def emit(self, stage: str) -> str:
         """Return the text form of a stage of the compiler (``tpc.pipeline.STAGES``)."""
         return emit(self.compilation, stage)
 
-    def classify(self, **exponents: Fraction | int | str) -> Classification:
+    def classify(
+        self,
+        alignment: Mapping[str, Fraction | int | str] | None = None,
+        **exponents: Fraction | int | str,
+    ) -> Classification:
         """Return the class of the program, with values for its symbolic exponents.
+
+        ``alignment`` is assumed as by :meth:`assuming`.
 
         Raises:
             TpcError: an exponent is unknown or lacks a value, or an op has no scaling rule.
         """
+        if alignment:
+            return self.assuming(alignment).classify(None, **exponents)
         if not exponents:
             return self.compilation.classification
         return self.with_(**{k: str(v) for k, v in exponents.items()}).classify()

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import click
 
 from tpc.cli_data import positive_integers, run_command, seeds_of, simulate_command
-from tpc.cli_scaling import phase_command
+from tpc.cli_scaling import alignment_option, assuming, phase_command
 from tpc.cli_solve import EXPORTS, GAUGES, solve_command
 from tpc.diagnostics import FORMATS, Diagnostic, TpcError, render
 from tpc.version import __version__
@@ -118,6 +118,7 @@ def stages() -> None:
 @program_command("classify")
 @click.option("--at", "point", multiple=True, metavar="NAME=RATIONAL", help="Value of an exponent.")
 @click.option("--expect", type=click.Choice(KINDS), help="Exit with 3 unless this is the class.")
+@alignment_option
 @click.option("--why", is_flag=True, help="Print the chain of reasons behind every size.")
 def classify(
     file: Path,
@@ -126,10 +127,11 @@ def classify(
     as_json: bool,
     point: Sequence[str],
     expect: str | None,
+    alignment: Sequence[str],
     why: bool,
 ) -> None:
     """Say what training does in the limit: unstable, degenerate, trivial, kernel or feature."""
-    program = _compile(file, [*settings, *point])
+    program = assuming(_compile(file, [*settings, *point]), alignment)
     _report_notes(program.notes, form)
     if program.exponents:
         if expect is not None:
@@ -155,6 +157,7 @@ def classify(
     type=click.Choice(("standard", "ntk", "mean_field", "mup")),
     help="Where the other exponents come from.  [default: mup]",
 )
+@alignment_option
 @click.option("--plot", type=click.Path(path_type=Path), help="Draw the slice to a file.")
 @click.option("--latex", "as_latex", is_flag=True, help="Print the region as LaTeX.")
 def phase(file: Path, settings: Sequence[str], form: str, as_json: bool, **request: Any) -> None:

@@ -24,12 +24,29 @@ def rationals(pairs: Iterable[str], option: str) -> dict[str, Fraction]:
     return found
 
 
+alignment_option = click.option(
+    "--alignment",
+    "alignment",
+    multiple=True,
+    metavar="WHO=RATIONAL",
+    help="Assume less than full alignment of a weight, family or role with what it reads: "
+    "readout=1/2. May be repeated.",
+)
+
+
+def assuming(program: Any, alignment: Sequence[str]) -> Any:
+    """Return a program under the assumptions of ``--alignment``."""
+    stated = rationals(alignment, "--alignment")
+    return program.assuming(stated) if stated else program
+
+
 def phase_command(
     program: Any,
     x: str | None,
     y: str | None,
     point: Sequence[str],
     through: str | None,
+    alignment: Sequence[str],
     plot: Path | None,
     as_latex: bool,
 ) -> tuple[dict[str, Any], str]:
@@ -39,7 +56,7 @@ def phase_command(
         raise click.UsageError("--x and --y go together")
     if x is None and (point or through or plot):
         raise click.UsageError("--at, --through and --plot need the axes of a slice: --x and --y")
-    found = program.phase(x, y, at=values, through=through)
+    found = assuming(program, alignment).phase(x, y, at=values, through=through)
     if plot is not None:
         found.plot(plot)
     return found.to_json(), found.latex() if as_latex else found.text()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ from tpc.ir import Module
 from tpc.ir.printer import print_graph, print_module
 from tpc.ir.verify import verify, verify_module
 from tpc.parametrize import parametrize
+from tpc.parametrize.assume import assume
 from tpc.syntax import parse
 
 if TYPE_CHECKING:
@@ -29,10 +31,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Compilation:
-    """One program text with overrides of its sizes, reals, activations and exponents."""
+    """One program text with overrides of its sizes, reals, activations and exponents.
+
+    ``alignment`` is what is assumed of its weights.
+    """
 
     source: Source
     overrides: Mapping[str, Override] = field(default_factory=lambda: MappingProxyType({}))
+    alignment: Mapping[str, Fraction | int | str] = field(
+        default_factory=lambda: MappingProxyType({})
+    )
 
     def with_overrides(self, changes: Mapping[str, Override]) -> Compilation:
         """Return the compilation of the same text with further overrides."""
@@ -56,7 +64,8 @@ class Compilation:
     @cached_property
     def module(self) -> Module:
         """The typed IR with every exponent that a named parametrization fills in."""
-        return parametrize(self.elaborated)
+        module = parametrize(self.elaborated)
+        return assume(module, self.alignment) if self.alignment else module
 
     @cached_property
     def classification(self) -> Classification:
@@ -64,6 +73,14 @@ class Compilation:
         from tpc.scaling import classify
 
         return classify(self.module)
+
+    def assuming(self, alignment: Mapping[str, Fraction | int | str]) -> Compilation:
+        """Return the compilation under assumptions of alignment (tpc.parametrize.assume)."""
+        new = replace(self, alignment=MappingProxyType({**self.alignment, **alignment}))
+        for stage in ("tree", "elaborated"):  # independent of what is assumed
+            if stage in self.__dict__:
+                new.__dict__[stage] = self.__dict__[stage]
+        return new
 
     def at(self, exponents: Mapping[str, Affine]) -> Module:
         """Return the module with values for symbolic exponents."""

@@ -11,6 +11,7 @@ from tpc.exact import Affine, Coefficient, Constant
 
 if TYPE_CHECKING:
     from tpc.diagnostics import Diagnostic, Source, Span
+    from tpc.ir.alignment import Alignment
     from tpc.ir.node import Node
     from tpc.ir.types import TensorType
 
@@ -101,6 +102,7 @@ class Module:
 
     ``loss`` is a scalar that is not batched (None without ``train:``). ``spans`` tells where a
     node was first made. ``parametrization`` is the name that still has to fill exponents in.
+    ``alignment`` is what is assumed of weights that are less than fully aligned with what they read.
     """
 
     source: Source
@@ -117,6 +119,7 @@ class Module:
     parametrization: str | None = None
     spans: Mapping[Node, Span] = field(default_factory=lambda: MappingProxyType({}))
     notes: tuple[Diagnostic, ...] = ()
+    alignment: Mapping[str, Alignment] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
     def output(self) -> NamedValue:

@@ -94,7 +94,7 @@ class _Finder:
         self._pure: dict[Node, bool] = {}
 
     def from_node(self, start: Node) -> Iterator[Site]:
-        stack = [(start,)]
+        stack: list[tuple[Node, ...]] = [(start,)]
         while stack:
             path = stack.pop()
             users = self.plan.users.get(path[-1], ())

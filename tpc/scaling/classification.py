@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from fractions import Fraction
 from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tpc.scaling.tropical import Tropical
 
 if TYPE_CHECKING:
+    from tpc.ir.alignment import Alignment
     from tpc.ir.module import Module
     from tpc.scaling.mend import Mend
     from tpc.scaling.reasons import Chain, Witness
@@ -130,7 +132,8 @@ class Classification:
     consumes, ``consumed`` all that was judged. ``dynamics`` is "operator" where a step is not
     linear in the gradients. ``steps`` is the number of training steps after which sizes repeat, or
     at which something first blows up; the sizes of an unstable or degenerate program are those
-    found by then.
+    found by then. ``alignment`` holds the weights that were assumed to be less than fully aligned
+    with what they read.
     """
 
     kind: Kind
@@ -144,6 +147,7 @@ class Classification:
     steps: int
     verdict: str
     notes: tuple[str, ...] = ()
+    alignment: Mapping[str, Alignment] = field(default_factory=lambda: MappingProxyType({}))
     _evidence: Evidence | None = field(default=None, repr=False, compare=False)
 
     @cached_property

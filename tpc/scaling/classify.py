@@ -147,6 +147,7 @@ class _Reader:
             steps=self.run.steps,
             verdict=verdict,
             notes=tuple(self._notes()),
+            alignment=self.module.alignment,
             _evidence=Evidence(
                 self.module, self.run, Witness(self.run, self.names, self._decisive(kind))
             ),

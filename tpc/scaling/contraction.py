@@ -12,26 +12,39 @@ Labels = tuple[int, ...]
 
 
 def contract_values(
-    x: Value, y: Value, left: Labels, right: Labels, out: Labels, half: Number
+    x: Value,
+    y: Value,
+    left: Labels,
+    right: Labels,
+    out: Labels,
+    half: Number,
+    full: Number | None = None,
 ) -> Value | None:
     """Return `sum over labels not in out of x * y`; None where it is no scalar, vector or matrix.
 
     ``left``, ``right`` and ``out`` label the width axes alone: none for a scalar, one for a vector,
     two for a matrix. Also None for what is not followed: products of two initial weights, entries
-    of a weight multiplied by a vector's.
+    of a weight multiplied by a vector's. ``full`` is the exponent that a sum over the width of
+    terms of equal signs gains, where that is less than 1.
     """
     if len(left) < len(right):
-        return contract_values(y, x, right, left, out, half)
+        return contract_values(y, x, right, left, out, half, full)
     if isinstance(x, Terms) and isinstance(y, Terms):
-        return _vectors(x, y, left, right, out, half)
+        return _vectors(x, y, left, right, out, half, full)
     assert isinstance(x, Outer)
     if isinstance(y, Outer):
         return _matrices(x, y, left, right, out, half)
-    return _matrix_vector(x, y, left, right, out, half)
+    return _matrix_vector(x, y, left, right, out, half, full)
 
 
 def _vectors(
-    x: Terms, y: Terms, left: Labels, right: Labels, out: Labels, half: Number
+    x: Terms,
+    y: Terms,
+    left: Labels,
+    right: Labels,
+    out: Labels,
+    half: Number,
+    full: Number | None,
 ) -> Value | None:
     if not right:
         product = x * y
@@ -45,7 +58,7 @@ def _vectors(
         return Outer.of(x, y) if out == (*left, *right) else Outer.of(y, x)
     if out:
         return x * y
-    return Terms.single(TRIVIAL, x.inner(y, half))
+    return Terms.single(TRIVIAL, x.inner(y, half, full))
 
 
 def _total(x: Terms, labels: Labels, half: Number) -> Terms:
@@ -54,7 +67,13 @@ def _total(x: Terms, labels: Labels, half: Number) -> Terms:
 
 
 def _matrix_vector(
-    x: Outer, y: Terms, left: Labels, right: Labels, out: Labels, half: Number
+    x: Outer,
+    y: Terms,
+    left: Labels,
+    right: Labels,
+    out: Labels,
+    half: Number,
+    full: Number | None,
 ) -> Value | None:
     if not right:
         result: Value = x.shift(y.smallest) if y else Outer()
@@ -65,7 +84,7 @@ def _matrix_vector(
     if label in out:
         return _order(_entries(x, y, left.index(label)), left, out)
     matrix = x if label == left[1] else x.transposed
-    return matrix.apply(y, half)
+    return matrix.apply(y, half, full)
 
 
 def _order(matrix: Value | None, left: Labels, out: Labels) -> Value | None:

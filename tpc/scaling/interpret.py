@@ -23,12 +23,13 @@ from tpc.scaling.nonlinear import Shape, nonlinear
 from tpc.scaling.outer import Outer, Weight
 from tpc.scaling.state import Size, Value, join, nothing
 from tpc.scaling.terms import ZERO, Terms
-from tpc.scaling.tropical import INFINITE, Tropical
+from tpc.scaling.tropical import INFINITE, Number, Tropical
 
 if TYPE_CHECKING:
     from tpc.ir.module import ParamSpec
     from tpc.ir.node import Node
     from tpc.ops.activations.base import Activation
+    from tpc.scaling.aligned import Aligned
 
 PREACTIVATION = "preactivation"
 SCORE = "score"
@@ -55,9 +56,12 @@ class Judged:
 class ScalingContext:
     """The state of an abstract run, as the ops' rules see it."""
 
-    def __init__(self, domain: Domain, params: Mapping[str, ParamSpec]) -> None:
+    def __init__(
+        self, domain: Domain, params: Mapping[str, ParamSpec], aligned: Aligned | None = None
+    ) -> None:
         self.domain = domain
         self.params = params
+        self.aligned = aligned or {}
         self.judged: dict[Node, Judged] = {}
         self.changes: dict[str, Value] = {}
         self._characters: dict[str, Coset] = {}
@@ -182,13 +186,37 @@ class ScalingContext:
         kept = tuple(label for label in out if label in widths)
         half = self.domain.half
 
-        def combine(a: Value, b: Value) -> Value:
-            found = contract_values(a, b, rows, columns, kept, half)
+        def combine(a: Value, b: Value, full: Number | None = None) -> Value:
+            found = contract_values(a, b, rows, columns, kept, half, full)
             if found is None:
                 raise MissingRule(node, "scaling", "products of matrices with matrices")
             return found
 
+        if node in self.aligned:
+            return self._less_aligned(node, x, y, combine)
         return self.bilinear(node, x, y, combine)
+
+    def _less_aligned(
+        self, node: Node, x: Size, y: Size, product: Callable[[Value, Value, Number | None], Value]
+    ) -> Size:
+        """Return a weight's product with what it reads, where less than full alignment is assumed.
+
+        Sums over the width of what training has changed gain the assumed exponents.
+        """
+        side, assumed = self.aligned[node]
+        first, last = assumed.omega, assumed.alpha
+        omega, alpha = (first, last) if side == 0 else (last, first)
+        change = nothing(node.type.sort)
+        for left, right, exponent in (
+            (x.init, y.change, omega),
+            (x.change, y.init, alpha),
+            (x.change, y.change, assumed.u),
+        ):
+            if left and right:
+                full = self.domain.exponent(exponent).number
+                change = join(change, self.domain.simplify(product(left, right, full)))
+        init = self.domain.simplify(product(x.init, y.init, None))
+        return Size(init, change)
 
     def width_sum(self, node: Node, size: Size, axes: tuple[int, ...]) -> Size:
         """Return the sum over axes of a value: over a width, the inner product with ones."""

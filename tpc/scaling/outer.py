@@ -113,15 +113,15 @@ class Outer:
             {(v, u): e for (u, v), e in self.products.items()},
         )
 
-    def apply(self, vector: Terms, half: Number) -> Terms:
-        """Return the matrix times a vector; `half` is one half in the unit of exponents."""
+    def apply(self, vector: Terms, half: Number, full: Number | None = None) -> Terms:
+        """Return the matrix times a vector; `half` and `full` are those of :meth:`Terms.inner`."""
         terms = [
             (product(weight.character, u), e + f + Tropical.constant(-half))
             for weight, e in self.weights.items()
             for u, f in vector
         ]
         for (u, v), e in self.products.items():
-            inner = Terms.single(v, e).inner(vector, half)
+            inner = Terms.single(v, e).inner(vector, half, full)
             terms.append((u, inner))
         return Terms(terms)
 
@@ -138,12 +138,12 @@ class Outer:
             result = result | Outer.of(alone.apply(Terms.single(u, e), half), Terms.single(v, 0))
         return result
 
-    def frobenius(self, other: Outer, half: Number) -> Tropical:
-        """Return the exponent of `sum_ij A_ij B_ij`."""
+    def frobenius(self, other: Outer, half: Number, full: Number | None = None) -> Tropical:
+        """Return the exponent of `sum_ij A_ij B_ij`; `full` is the alignment of the columns."""
         found = []
         for (u, v), e in self.products.items():
             columns = Terms.single(v, 0)
-            moved = other.apply(columns, half)
+            moved = other.apply(columns, half, full)
             found.append(e + Terms.single(u, 0).inner(moved, half))
         for weight, e in self.weights.items():
             for other_weight, f in other.weights.items():

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TYPE_CHECKING, TypeAlias
 
 from tpc.ops.base import MissingRule
@@ -274,12 +275,13 @@ class Witness:
         return None
 
     def _gives(self, place: _Place, x: _Place, y: _Place) -> bool:
-        sizes = [Size(_single(p), nothing(p.node.type.sort)) for p in (x, y)]
+        sizes = [_sized(p) for p in (x, y)]
         try:
             found = place.node.op.exponents(place.node, sizes, self._run.context.scratch())
         except MissingRule:
             return False
-        return any(e == place.exponent and _within(key, place.key) for key, e in _items(found.init))
+        value = found.init if x.part == y.part == "init" else found.change
+        return any(e == place.exponent and _within(key, place.key) for key, e in _items(value))
 
     def _words(self, place: _Place, x: _Place, y: _Place) -> str:
         name = self._names.of(place.node)
@@ -303,6 +305,9 @@ class Witness:
             return ", equal signs: a sum over the width is n times its terms"
         if gained == self._run.domain.half:
             return ", independent signs: a sum over the width is n^1/2 times its terms"
+        if gained > 0:
+            exponent = Fraction(gained) / (2 * self._run.domain.half)
+            return f", assumed alignment: a sum over the width is n^{exponent} times its terms"
         return ""
 
     def _part(self, place: _Place) -> str:
@@ -338,6 +343,13 @@ def _single(place: _Place) -> Value:
     if isinstance(place.key, Weight):
         return Outer.weight(place.key, place.exponent)
     return Outer((), [(place.key, place.exponent)])
+
+
+def _sized(place: _Place) -> Size:
+    """Return a value that consists of one term."""
+    none = nothing(place.node.type.sort)
+    value = _single(place)
+    return Size(value, none) if place.part == "init" else Size(none, value)
 
 
 def _within(inner: Key, outer: Key) -> bool:

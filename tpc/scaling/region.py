@@ -8,9 +8,10 @@ classes are unions of faces of rational polyhedra.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from tpc.diagnostics import Diagnostic, TpcError
@@ -22,6 +23,7 @@ from tpc.scaling.polyhedron import Point, Polyhedron, relation
 from tpc.scaling.tropical import Tropical, minimum
 
 if TYPE_CHECKING:
+    from tpc.ir.alignment import Alignment
     from tpc.ir.module import Module
     from tpc.scaling.run import Run
 
@@ -90,11 +92,13 @@ class Region:
     """The stable, nondegenerate parametrizations of a program: a union of polyhedra (cells).
 
     ``symbols`` are the program's exponents. With a single cell, as for every perceptron, the region
-    is the polyhedron that ``equalities`` and ``inequalities`` describe.
+    is the polyhedron that ``equalities`` and ``inequalities`` describe. ``alignment`` is what was
+    assumed of weights that are less than fully aligned with what they read.
     """
 
     symbols: tuple[str, ...]
     cells: tuple[Cell, ...]
+    alignment: Mapping[str, Alignment] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
     def is_empty(self) -> bool:
@@ -198,7 +202,7 @@ def region(module: Module) -> Region:
     cells: list[Cell] = []
     for _ in range(_MOST_CELLS):
         if not waiting:
-            return Region(module.exponents, tuple(cells))
+            return Region(module.exponents, tuple(cells), module.alignment)
         domain = SymbolicDomain(waiting.pop())
         try:
             found, _plan = analyse(module, domain)

@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from tpc.exact import Affine
+from tpc.ir.alignment import alignment_json, alignment_text
 from tpc.scaling.polyhedron import relation
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ def region_text(
         title = "stable" if len(region.cells) == 1 else f"stable, part {number}"
         parts.append("\n".join([f"{title} where", *_indented(_cell_lines(cell))]))
     parts.append(_vertices_text(region, called))
+    parts.append(alignment_text(region.alignment))
     if faces:
         parts += [face_text(name, face, region) for name, face in region.named_faces]
     return "\n\n".join(parts)
@@ -78,6 +80,7 @@ def region_json(region: Region) -> dict[str, Any]:
     return {
         "schema": 1,
         "symbols": list(region.symbols),
+        "alignment": alignment_json(region.alignment),
         "equalities": [relation(form, "=") for form in region.equalities],
         "inequalities": [relation(form, ">=") for form in region.inequalities],
         "vertices": [point_json(vertex) for vertex in region.vertices],

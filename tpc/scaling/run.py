@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tpc.optimizers.settings import settings
+from tpc.scaling.aligned import aligned
 from tpc.scaling.domain import Domain
 from tpc.scaling.growth import History
 from tpc.scaling.interpret import NORMALISED, OUTPUT, Judged, ScalingContext
@@ -79,7 +80,7 @@ def run(module: Module, plan: Plan, domain: Domain) -> Run:
         Unsettled: no fixed point was found.
     """
     trained = how_trained(module)
-    context = ScalingContext(domain, module.params)
+    context = ScalingContext(domain, module.params, aligned(plan, module.alignment))
     context.changes = {n: nothing(spec.type.sort) for n, spec in module.params.items()}
     machine, history = Machine(plan, context), History(domain, len(trained))
     for step in range(_PATIENCE):

@@ -99,15 +99,17 @@ class Terms:
         """Return the terms with their exponents changed, e.g. pruned or substituted."""
         return Terms((u, function(e)) for u, e in self)
 
-    def inner(self, other: Terms, half: Number = HALF) -> Tropical:
+    def inner(self, other: Terms, half: Number = HALF, full: Number | None = None) -> Tropical:
         """Return the exponent of the inner product over the width (theory, section 4).
 
         Terms whose characters agree obey the law of large numbers, e + f - 1; others only the
-        central limit theorem, e + f - 1/2. `half` is one half in the caller's unit of exponents.
+        central limit theorem, e + f - 1/2. `half` is one half in the caller's unit of exponents;
+        `full` may be less than one, where less alignment than that is assumed.
         """
-        central, full = Tropical.constant(-half), Tropical.constant(-2 * half)
+        central = Tropical.constant(-half)
+        whole = Tropical.constant(-2 * half if full is None else -full)
         return minimum(
-            e + f + (full if intersects(u, v) else central) for u, e in self for v, f in other
+            e + f + (whole if intersects(u, v) else central) for u, e in self for v, f in other
         )
 
     # -- comparing -------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from tpc.ir.alignment import alignment_json, alignment_text
 from tpc.scaling.classification import Classification, ValueSize, exponent_text
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ def classification_text(found: Classification) -> str:
         parts.append("\n".join(f"{each.name}: {each.text}" for each in found.findings))
     if found.kind in ("unstable", "degenerate"):
         parts.append(_mend_text(found))
+    parts.append(alignment_text(found.alignment))
     parts += [f"note: {note}" for note in found.notes]
     return "\n\n".join(parts)
 
@@ -135,6 +137,7 @@ def classification_json(found: Classification) -> dict[str, Any]:
             for value in found.consumed
         ],
         "why": [_chain_json(chain) for chain in found.chains()],
+        "alignment": alignment_json(found.alignment),
         "notes": list(found.notes),
     }
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
+from tpc.ir.alignment import FULL
 from tpc.scaling.actions import Site, sites
 from tpc.scaling.classification import Exponent, Status, Use, WeightSize, exponent_of
 from tpc.scaling.state import Size, Value, nothing
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from tpc.scaling.names import Names
     from tpc.scaling.run import Run
 
+_FULL = Fraction(1)
 _NEVER = WeightSize(math.inf, Status.FROZEN, math.inf, math.inf, ())
 
 
@@ -27,12 +30,20 @@ def weight_size(module: Module, run: Run, names: Names, name: str) -> WeightSize
     uses = tuple(_use(run, names, name, site) for site in sites(run.plan).get(name, ()))
     update = min((use.update for use in uses), default=math.inf)
     gradient = run.sizes[run.plan.gradients[name]]
+    assumed = module.alignment.get(name, FULL)
+    moved = run.context.changes[name]
     start = run.sizes[run.plan.leaves[name]].init
     wide = bool(module.params[name].type.sort)
     return WeightSize(
         update=update,
         status=_status(update),
-        output=_felt(run, gradient.total, run.context.changes[name], wide),
+        output=max(
+            min(
+                _felt(run, gradient.init, moved, wide, assumed.alpha),
+                _felt(run, gradient.change, moved, wide, assumed.u),
+            ),
+            _most(module, run),
+        ),
         shrinkage=_plain(run, run.trained[name].shrinkage(run.domain)),
         uses=uses,
         initial=min((use.initial for use in uses), default=math.inf),
@@ -49,21 +60,36 @@ def _use(run: Run, names: Names, name: str, site: Site) -> Use:
     return Use(names.of(site.end), line, _plain(run, moved), _plain(run, start))
 
 
+def _most(module: Module, run: Run) -> Exponent:
+    """Return the exponent of the change of the outputs where less than full alignment is assumed.
+
+    No weight moves the output by more. Gradients do not know of the assumption: they make full use
+    of the alignment of what is above a weight with what its update does.
+    """
+    if not module.alignment:
+        return -math.inf
+    ends = run.plan.outputs.values()
+    return min(_plain(run, run.sizes[node].change.smallest) for node in ends)
+
+
 def _at_initialisation(run: Run, site: Site) -> dict[Node, Size]:
     """Return the sizes around a use before training."""
     around = {operand for node in site.path for operand in node.operands}
     return {node: Size(run.sizes[node].init, nothing(node.type.sort)) for node in around}
 
 
-def _felt(run: Run, gradient: Value, part: Value, wide: bool) -> Exponent:
+def _felt(
+    run: Run, gradient: Value, part: Value, wide: bool, alignment: Fraction = _FULL
+) -> Exponent:
     """Return the exponent of <dL/dW, part of W>: the loss feels the output at order one."""
     half = run.domain.half
+    full = None if alignment == _FULL else run.domain.exponent(alignment).number
     if not isinstance(gradient, Terms):
         assert not isinstance(part, Terms)
-        return _plain(run, gradient.frobenius(part, half))
+        return _plain(run, gradient.frobenius(part, half, full))
     assert isinstance(part, Terms)
     if wide:
-        return _plain(run, gradient.inner(part, half))
+        return _plain(run, gradient.inner(part, half, full))
     return _plain(run, gradient.smallest + part.smallest)
 
 

@@ -49,4 +49,11 @@ CODES = (
         "of exponents, which the program declares with `exponent a, b, c` and uses in abc(..), in "
         "learning rates or in powers of the width.",
     ),
+    Code(
+        "E0937",
+        "an alignment that cannot be assumed",
+        "How large a sum over the width becomes depends on how far a weight and what it reads are "
+        "aligned: n^1/2 times its terms where they are not at all, n times where they are fully. "
+        "An assumption names weights, families or roles, and an exponent from 1/2 to 1.",
+    ),
 )
