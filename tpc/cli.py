@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -181,8 +182,8 @@ def phase(file: Path, settings: Sequence[str], form: str, as_json: bool, **reque
 def solve(file: Path, settings: Sequence[str], form: str, as_json: bool, **request: Any) -> None:
     """Solve for the maximal-update parametrization under the program's optimizer."""
     program = _compile(file, settings)
-    _report_notes(program.notes, form)
-    _print(*solve_command(program, **request), as_json)
+    report = partial(_report_notes, form=form)
+    _print(*solve_command(program, report, **request), as_json)
 
 
 @program_command("derive")

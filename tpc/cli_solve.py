@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ import click
 
 if TYPE_CHECKING:
     from tpc.api import Program
+    from tpc.diagnostics import Diagnostic
 
 GAUGES = ("table8", "table3", "table9", "unit", "equal")
 EXPORTS = ("json", "torch", "optax")
@@ -16,6 +18,7 @@ EXPORTS = ("json", "torch", "optax")
 
 def solve_command(
     program: Program,
+    report: Callable[[Sequence[Diagnostic]], None],
     *,
     gauge: str,
     everything: bool | None,
@@ -24,7 +27,7 @@ def solve_command(
     base_width: int | None,
     output: Path | None,
 ) -> tuple[Any, str]:
-    """Return what ``tpc solve`` prints, as JSON-ready data and as text.
+    """Return what ``tpc solve`` prints, as JSON-ready data and as text; ``report`` gets warnings.
 
     Raises:
         TpcError: the program has no such parametrization.
@@ -34,11 +37,12 @@ def solve_command(
 
     if rates_only and export is not None:
         raise click.UsageError("--export writes whole parametrizations: leave out --rates-only")
+    # that mup has an obstacle is said by the solver itself, and does not matter to rates
+    report([note for note in program.notes if note.code != "E0940"])
     if rates_only:
         return _rates(program)
     solved = program.solve(gauge, everything=everything)
-    for note in solved.solved.warnings:
-        click.echo(f"tpc: {note}", err=True)
+    report(solved.solved.warnings)
     if export is None:
         return solved.to_json(base_width), solved.table(base_width)
     text = solved.export(export, base_width or 256)

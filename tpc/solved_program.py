@@ -73,7 +73,9 @@ class SolvedProgram(Program):
 
 def solve_program(program: Program, gauge: str, everything: bool | None) -> SolvedProgram:
     """Return a program with the exponents of maximal update: see :meth:`Program.solve`."""
-    solved = solve(program.compilation.elaborated, gauge, everything=everything)
+    asked = program.compilation.elaborated
+    hint = program.module if asked.parametrization == "mup" and not asked.exponents else None
+    solved = solve(asked, gauge, everything=everything, hint=hint)
     compilation = replace(program.compilation)
     compilation.__dict__.update(program.compilation.__dict__)
     compilation.__dict__.pop("classification", None)

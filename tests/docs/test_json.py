@@ -21,6 +21,8 @@ COMMANDS = {
     "`tpc check --json`": ["check", PERCEPTRON],
     "`tpc classify --json`": ["classify", PERCEPTRON],
     "`tpc classify --json` with unknown exponents": ["classify", PHASE],
+    "`tpc solve --json`": ["solve", PERCEPTRON],
+    "`tpc solve --rates-only --json`": ["solve", PERCEPTRON, "--rates-only"],
     "`tpc derive --json`": ["derive", CHARACTERS],
     "`tpc run --json`": ["run", CHARACTERS, "--data", "mine.npz"],
     "`tpc compile --json`": ["compile", CHARACTERS, "-o", "written"],

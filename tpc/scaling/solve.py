@@ -77,12 +77,14 @@ def find(
     module: Module,
     gauge: str = "table9",
     start: Start | None = None,
+    hint: Module | None = None,
     trial: type[Trial] = Trial,
 ) -> Point:
     """Return the point of maximal update: missing exponents are solved for, stated ones kept.
 
-    ``start`` are first values of p and q, where better ones than the usual are known; ``trial`` is
-    what is run to find out what is too large or too small.
+    The search begins at values ``start`` of p and q, or at those of a module ``hint`` with
+    exponents, where there are better ones than the usual. ``trial`` is what is run to find out what
+    is too large or too small.
 
     Raises:
         TpcError: the program has symbolic exponents, or an op has no rule for exponents, or the
@@ -94,7 +96,10 @@ def find(
     with _diagnosed(ready):
         made = plan(ready)
         unknowns = _unknowns(ready, made, gauge, played)
-        search = _Search(ready, made, unknowns, start or _start(made, unknowns, played), trial)
+        first = start or _start(made, unknowns, played)
+        if hint is not None:
+            first = _hinted(hint, unknowns, first)
+        search = _Search(ready, made, unknowns, first, trial)
         last = search.run()
         if gauge == "equal":
             unknowns = {name: _evened(u, search.q.get(name)) for name, u in unknowns.items()}
@@ -203,6 +208,18 @@ def _start(
             q[name] = stated_q
         elif name in inner and weight.free_q:
             q[name] = _SLOW
+    return p, q
+
+
+def _hinted(hint: Module, unknowns: Mapping[str, Unknown], first: Start) -> Start:
+    """Return the p and q of a module where they are unknown."""
+    p, q = dict(first[0]), dict(first[1])
+    for name, weight in unknowns.items():
+        a, b, c = (hint.params[name].exponent(which) for which in ("a", "b", "c"))
+        if weight.free_p and (a + b).is_constant:
+            p[name] = (a + b).const
+        if weight.free_q and (a * weight.multiplicity + c).is_constant:
+            q[name] = (a * weight.multiplicity + c).const
     return p, q
 
 

@@ -76,13 +76,19 @@ class Solved:
         return {name: (w.a, w.b, w.c) for name, w in self.weights.items()}
 
 
-def solve(module: Module, gauge: str = "table8", *, everything: bool | None = None) -> Solved:
+def solve(
+    module: Module,
+    gauge: str = "table8",
+    *,
+    everything: bool | None = None,
+    hint: Module | None = None,
+) -> Solved:
     """Return the maximal-update parametrization of a program under its optimizers.
 
     Missing exponents are solved for, stated ones kept; with ``everything`` all weights that move
     are solved for anew. By default that is done where the program leaves nothing out.
     Constant epsilons and weight decays get the powers of the width at which they act alike at all
-    widths.
+    widths. ``hint`` is the same program at exponents that may already be the answer.
 
     Raises:
         TpcError: there is no such point, or it cannot be found.
@@ -90,7 +96,7 @@ def solve(module: Module, gauge: str = "table8", *, everything: bool | None = No
     """
     _check_gauge(gauge)
     asked = _asked(module, everything)
-    point = find(asked, gauge)
+    point = find(asked, gauge, hint=hint)
     if point.finding.obstacles:
         raise TpcError(obstacle(module, point, point.finding.obstacles[0]))
     final = _with_scaled_options(module, asked, point)
