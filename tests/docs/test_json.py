@@ -23,6 +23,7 @@ COMMANDS = {
     "`tpc classify --json` with unknown exponents": ["classify", PHASE],
     "`tpc solve --json`": ["solve", PERCEPTRON],
     "`tpc solve --rates-only --json`": ["solve", PERCEPTRON, "--rates-only"],
+    "`tpc phase --json`": ["phase", PHASE, "--x", "c", "--y", "b3"],
     "`tpc derive --json`": ["derive", CHARACTERS],
     "`tpc run --json`": ["run", CHARACTERS, "--data", "mine.npz"],
     "`tpc compile --json`": ["compile", CHARACTERS, "-o", "written"],

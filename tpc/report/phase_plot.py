@@ -71,7 +71,7 @@ def _frame(draw: Any, found: Slice) -> None:
         axis.set_label_text(f"exponent {name}", fontsize=12.5)
     draw.grid(color="white", linewidth=1.1, zorder=0.5)
     draw.set_axisbelow(True)
-    draw.tick_params(length=0, colors=_INK)
+    draw.tick_params(length=0, colors=_INK, pad=7)
     for side in draw.spines.values():
         side.set_visible(False)
 

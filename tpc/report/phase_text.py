@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tpc.scaling.classification import Kind
 from tpc.scaling.polyhedron import relation
+from tpc.scaling.region import can_be_positive
 from tpc.scaling.region_text import (
     face_text,
     point_json,
@@ -67,11 +68,23 @@ def _named_lines(phase: Phase) -> Iterator[str]:
 def _where(phase: Phase, mark: Landmark) -> str:
     if mark.point is None:
         return "these exponents cannot express it"
+    if mark.found is None:
+        return _wherever(phase, mark)
     faces = phase.faces_at(mark.point)
     if faces:
         return f"{point_text(mark.point)} on {', '.join(faces)}"
     broken = violated(phase.region, mark.point)
     return f"{point_text(mark.point)}: violates {', '.join(broken)}"
+
+
+def _wherever(phase: Phase, mark: Landmark) -> str:
+    """Say which faces a parametrization meets that leaves powers in expressions open."""
+    met = []
+    for name, face in phase.region.named_faces:
+        both = face.polyhedron.intersect(mark.places)
+        if not both.is_empty and (not face.positive or can_be_positive(face.positive, both)):
+            met.append(name)
+    return f"leaves exponents open: meets {', '.join(met)}" if met else "nowhere stable"
 
 
 def violated(region: Region, point: Mapping[str, Fraction]) -> list[str]:

@@ -55,14 +55,27 @@ class Site:
         """Whether a width axis of the weight is summed over: its fan-in is the width."""
         return any(_sums_width(node, before) for before, node in pairwise(self.path))
 
-    def action(self, value: Value, sizes: Mapping[Node, Size], context: ScalingContext) -> Tropical:
+    def action(
+        self,
+        value: Value,
+        sizes: Mapping[Node, Size],
+        context: ScalingContext,
+        *,
+        initial: bool = False,
+    ) -> Tropical:
         """Return the exponent of the result that `value` makes in the place of the weight.
 
-        All else is at its present size: initial parts and changes together.
+        All else is at its present size: initial parts and changes together. ``initial`` says that
+        the value is an initial weight: what is assumed of alignment tells that from an update.
         """
         for before, node in pairwise(self.path):
-            value = _alone(node, before, value, sizes, context)
+            value = _alone(node, before, value, sizes, context, initial)
         return value.smallest + context.domain.exponent(self.after)
+
+    def before_training(self, sizes: Mapping[Node, Size]) -> Mapping[Node, Size]:
+        """Return the sizes of what is around the use, as they are at initialisation."""
+        around = {operand for node in self.path for operand in node.operands}
+        return {x: Size(sizes[x].init, nothing(x.type.sort)) for x in around}
 
 
 @lru_cache(maxsize=8)
@@ -184,15 +197,24 @@ def _sums_width(node: Node, operand: Node) -> bool:
 
 
 def _alone(
-    node: Node, operand: Node, value: Value, sizes: Mapping[Node, Size], context: ScalingContext
+    node: Node,
+    operand: Node,
+    value: Value,
+    sizes: Mapping[Node, Size],
+    context: ScalingContext,
+    initial: bool,
 ) -> Value:
     """Return the part of a node's value that `value` makes by itself in the place of an operand."""
     product = node.op is CONTRACT or node.op is MULTIPLY
+    twice = node.operands.count(operand) > 1
     given = []
     for other in node.operands:
         zero = nothing(other.type.sort)
-        if other is operand:
-            given.append(Size(sizes[other].init if product else zero, value))
+        if other is not operand:
+            given.append(sizes[other] if product else Size(zero, zero))
+        elif initial:
+            given.append(Size(value, zero))
         else:
-            given.append(Size(sizes[other].total if product else zero, zero))
-    return node.op.exponents(node, given, context.scratch()).change
+            given.append(Size(sizes[other].init if product and twice else zero, value))
+    found = node.op.exponents(node, given, context.scratch())
+    return found.total if initial else found.change

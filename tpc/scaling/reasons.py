@@ -6,7 +6,7 @@ whose terms attain it. It is found afterwards, by asking the ops' rules again ab
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, TypeAlias
@@ -86,7 +86,7 @@ class Witness:
         leaf = run.plan.leaves.get(name)
         places = [] if leaf is None else self._places(leaf, "change")
         found = [
-            (site.action(_single(place), run.sizes, run.context), number, place, site)
+            (site.action(_single(place), self._around(site), run.context), number, place, site)
             for place in places
             for number, site in enumerate(sites(run.plan).get(name, ()))
         ]
@@ -102,11 +102,15 @@ class Witness:
         first = Step(self._size(size), f"{end}: {self._acts(place, site, size)}", line)
         return Chain(f"the update of {name} moves {end} by {self._size(size)}", (first, *steps))
 
+    def _around(self, site: Site) -> Mapping[Node, Size]:
+        sizes = self._run.sizes
+        return site.before_training(sizes) if self._run.blown else sizes
+
     def _acts(self, place: _Place, site: Site, size: Tropical) -> str:
         others = [x for x in site.end.operands if x not in site.path]
         if not others:
             return self._part(place)
-        total = self._run.sizes[others[0]].total.smallest
+        total = self._around(site)[others[0]].total.smallest
         said = f"{self._part(place)} acts on {self._names.of(others[0])} ({self._size(total)})"
         after = self._run.domain.exponent(site.after)
         gained = None

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 from tpc.ir.alignment import FULL
 from tpc.scaling.actions import Site, sites
 from tpc.scaling.classification import Exponent, Status, Use, WeightSize, exponent_of
-from tpc.scaling.state import Size, Value, nothing
+from tpc.scaling.state import Value
 from tpc.scaling.terms import Terms
 from tpc.scaling.tropical import Tropical
 
 if TYPE_CHECKING:
     from tpc.ir.module import Module
-    from tpc.ir.node import Node
     from tpc.scaling.names import Names
     from tpc.scaling.run import Run
 
@@ -24,7 +23,10 @@ _NEVER = WeightSize(math.inf, Status.FROZEN, math.inf, math.inf, ())
 
 
 def weight_size(module: Module, run: Run, names: Names, name: str) -> WeightSize:
-    """Return the sizes of a weight in a finished numeric run."""
+    """Return the sizes of a weight in a finished numeric run.
+
+    Where something has blown up these are the sizes of the update on what there was before.
+    """
     if name not in run.trained:
         return _NEVER
     uses = tuple(_use(run, names, name, site) for site in sites(run.plan).get(name, ()))
@@ -40,7 +42,7 @@ def weight_size(module: Module, run: Run, names: Names, name: str) -> WeightSize
         output=max(
             min(
                 _felt(run, gradient.init, moved, wide, assumed.alpha),
-                _felt(run, gradient.change, moved, wide, assumed.u),
+                math.inf if run.blown else _felt(run, gradient.change, moved, wide, assumed.u),
             ),
             _most(module, run),
         ),
@@ -54,8 +56,10 @@ def weight_size(module: Module, run: Run, names: Names, name: str) -> WeightSize
 def _use(run: Run, names: Names, name: str, site: Site) -> Use:
     """Return how large the weight's parts make the result of one use."""
     size = run.sizes[run.plan.leaves[name]]
-    moved = site.action(size.change, run.sizes, run.context)
-    start = site.action(size.init, _at_initialisation(run, site), run.context)
+    before = site.before_training(run.sizes)
+    # once something has blown up, what is around tells of that, and no more of the weight
+    moved = site.action(size.change, before if run.blown else run.sizes, run.context)
+    start = site.action(size.init, before, run.context)
     line = names.line(site.end)
     return Use(names.of(site.end), line, _plain(run, moved), _plain(run, start))
 
@@ -66,16 +70,10 @@ def _most(module: Module, run: Run) -> Exponent:
     No weight moves the output by more. Gradients do not know of the assumption: they make full use
     of the alignment of what is above a weight with what its update does.
     """
-    if not module.alignment:
+    if not module.alignment or run.blown:
         return -math.inf
     ends = run.plan.outputs.values()
     return min(_plain(run, run.sizes[node].change.smallest) for node in ends)
-
-
-def _at_initialisation(run: Run, site: Site) -> dict[Node, Size]:
-    """Return the sizes around a use before training."""
-    around = {operand for node in site.path for operand in node.operands}
-    return {node: Size(run.sizes[node].init, nothing(node.type.sort)) for node in around}
 
 
 def _felt(
