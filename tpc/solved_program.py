@@ -73,7 +73,7 @@ class SolvedProgram(Program):
 
 def solve_program(program: Program, gauge: str, everything: bool | None) -> SolvedProgram:
     """Return a program with the exponents of maximal update: see :meth:`Program.solve`."""
-    asked = program.compilation.elaborated
+    asked = replace(program.compilation.elaborated, alignment=program.module.alignment)
     hint = program.module if asked.parametrization == "mup" and not asked.exponents else None
     solved = solve(asked, gauge, everything=everything, hint=hint)
     compilation = replace(program.compilation)

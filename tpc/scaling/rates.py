@@ -17,10 +17,8 @@ from typing import TYPE_CHECKING
 
 from tpc.diagnostics import Diagnostic, TpcError
 from tpc.exact import Affine
-from tpc.ir.node import walk
 from tpc.scaling.interpret import ScalingContext
 from tpc.scaling.names import Names
-from tpc.scaling.plan import Plan
 from tpc.scaling.run import Machine
 from tpc.scaling.solve import Point, find
 from tpc.scaling.state import Value, join, nothing
@@ -100,28 +98,24 @@ class _Probe:
     def __init__(self, trial: Trial) -> None:
         self._number = trial._number
         module, plan, old = trial.module, trial.plan, trial.context
-        roots = [*plan.outputs.values(), *([] if module.loss is None else [module.loss])]
-        self.context = ScalingContext(trial.domain, module.params)
+        self.context = ScalingContext(trial.domain, module.params, old.aligned)
         self.context.changes = {n: nothing(spec.type.sort) for n, spec in module.params.items()}
         for name, change in old.changes.items():
             self.context.start_at(name, join(old.param(name).init, change))
-        self.machine = Machine(_forward(plan, tuple(walk(roots))), self.context)
-        self.machine.evaluate()
+        self.machine = Machine(plan, self.context)
+        self._order = trial._forward
+        self.machine.evaluate(self._order)
 
     def effect(self, name: str, value: Value) -> Fraction | None:
         small = self.context.domain.exponent(Affine.of(_SMALL))
         rest = self.context.changes[name]
         self.context.changes[name] = value.shift(small)
-        self.machine.evaluate()
+        self.machine.evaluate(self._order)
         found = [self._number(judged.change) for judged in self.context.judged.values()]
         self.context.changes[name] = rest
-        self.machine.evaluate()
+        self.machine.evaluate(self._order)
         known = [e for e in found if e is not None]
         return min(known) - _SMALL if known else None
-
-
-def _forward(plan: Plan, order: tuple[Node, ...]) -> Plan:
-    return replace(plan, order=order)
 
 
 def rates(point: Point) -> Mapping[str, Fraction]:

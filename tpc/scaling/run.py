@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -118,10 +118,13 @@ class Machine:
         self.sizes: dict[Node, Size] = {}
         self._seen: dict[Node, tuple[Size | Value, ...]] = {}
 
-    def evaluate(self) -> None:
-        """Bring the sizes of all nodes up to date with the weights' changes."""
+    def evaluate(self, order: Sequence[Node] | None = None) -> None:
+        """Bring the sizes of all nodes up to date with the weights' changes.
+
+        ``order`` may be a part of the graph: nodes in order, with all that they need.
+        """
         sizes, seen, simplify = self.sizes, self._seen, self.context.domain.simplify
-        for node in self.plan.order:
+        for node in self.plan.order if order is None else order:
             operands = tuple(sizes[operand] for operand in node.operands)
             key = operands or self._leaf_key(node)
             known = seen.get(node)

@@ -254,7 +254,8 @@ def _too_large_as_stated(point: Point) -> list[str]:
         if weight.free_p or weight.spec.init != "normal":
             continue
         value, sizes = trial.context.param(name).init, trial.machine.sizes
-        made = (s.action(value, sizes, trial.context).number for s in trial.sites.get(name, ()))
+        places = trial.sites.get(name, ())
+        made = (s.action(value, sizes, trial.context, initial=True).number for s in places)
         if any(e is not None and e < 0 for e in made):
             found.append(name)
     return found

@@ -14,7 +14,9 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from tpc.exact import Affine
+from tpc.ir.node import walk
 from tpc.scaling.actions import Site, inner_sites, sites
+from tpc.scaling.aligned import aligned
 from tpc.scaling.interpret import Judged, ScalingContext
 from tpc.scaling.run import Machine, Unsettled
 from tpc.scaling.state import Value, join, nothing
@@ -68,9 +70,11 @@ class Trial:
         self.unknowns, self.trained = unknowns, trained
         self.rates = dict(rates)
         self.sites = sites(plan)
-        self.context = ScalingContext(domain, module.params)
+        self.context = ScalingContext(domain, module.params, aligned(plan, module.alignment))
         self.context.changes = {n: nothing(spec.type.sort) for n, spec in module.params.items()}
         self.machine = Machine(plan, self.context)
+        # what blows up does so in the forward pass, and then the backward pass is not needed
+        self._forward = tuple(walk([*plan.outputs.values(), *_losses(module)]))
         self._plain = {name: _at_unit_rate(weight) for name, weight in trained.items()}
         self.finding = Finding(self.rates)
         self.steps = 0
@@ -89,10 +93,13 @@ class Trial:
             tpc.ops.base.MissingRule, tpc.scaling.updates.NoUpdateRule: as :func:`run` does.
         """
         for self.steps in range(_PATIENCE):
-            self.machine.evaluate()
+            self.machine.evaluate(self._forward)
             found = self._too_large() or self._rates_of_inner_steps(too_large=True)
             if found is not None:
                 return found
+            self.machine.evaluate()
+            if blown := self.machine.verdict()[0]:
+                return Finding(self.rates, obstacles=blown)
             steps = self._steps()
             too_fast = self._choose_rates(steps)
             if too_fast:
@@ -155,7 +162,8 @@ class Trial:
         key = tuple(sizes[x] for node in site.path[1:] for x in node.operands[:])
         known = self._known.get(site)
         if known is None or any(x is not y for x, y in zip(known[0], key, strict=True)):
-            size = site.action(self.context.param(name).init, sizes, self.context)
+            initial = self.context.param(name).init
+            size = site.action(initial, sizes, self.context, initial=True)
             known = self._known[site] = (key, size)
         return self._number(known[1])
 
@@ -274,6 +282,10 @@ class Trial:
     def _q(self, name: str, c: Fraction) -> Fraction:
         weight, spec = self.unknowns[name], self.module.params[name]
         return c + weight.multiplicity * spec.exponent("a").const
+
+
+def _losses(module: Module) -> tuple[Node, ...]:
+    return () if module.loss is None else (module.loss,)
 
 
 def _known_only(found: Mapping[Node, Fraction | None]) -> dict[Node, Fraction]:
