@@ -161,6 +161,14 @@ BROKEN = {
         *(DEEP, MUP.replace("abc(0, 1/2, 0)", "abc(0, 1, 0)"), "sgd", "d"),
         *("b", ("W",), -HALF, Kind.FEATURE),
     ),
+    "a decay of more than all": (
+        *(
+            DEEP,
+            NTK.replace("W : [n, n] abc(1/2, 0, 0)", "W : [n, n] abc(1/2, 0, 0) decay n"),
+            "sgd",
+        ),
+        *("d", "decay", ("W",), Fraction(1), Kind.KERNEL),
+    ),
     "attention divided by the root": (
         *(ATTENTION.format(power="(-1/2)"), ATTENTION_PARAMS.format(readout="1, 0, 0"), "adam"),
         *("T, d", "n", (), HALF, Kind.FEATURE),
@@ -177,6 +185,20 @@ def test_the_smallest_change_that_mends(name: str) -> None:
     assert mend is not None
     assert (mend.which, mend.weights, mend.change, mend.kind) == (which, weights, change, kind)
     assert mend.text() in found.text()
+
+
+def test_a_region_knows_of_decay() -> None:
+    """Decay takes n^-c of a weight, and no more than all of it."""
+    text = (
+        "width n\nsize d = 4\nexponent c\ninput x : [d]\ntarget y : [1]\n"
+        "param U : [n, d] abc(0, 0, c)\nparam V : [1, n] abc(1/2, 1/2, 0) frozen\n"
+        "def f(x) = V @ tanh(U @ x)\ntrain:\n    loss = mse(f(x), y)\n    optimizer sgd(lr = 1)\n"
+    )
+    free = tpc.compile(text=text).region()
+    bound = tpc.compile(text=text.replace("lr = 1", "lr = 1, decay = 0.1")).region()
+    assert free.contains({"c": -HALF})
+    assert not bound.contains({"c": -HALF})
+    assert bound.contains({"c": 0})
 
 
 def test_a_stable_program_needs_no_mending() -> None:

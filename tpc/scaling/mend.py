@@ -35,7 +35,11 @@ if TYPE_CHECKING:
 _CHANGE = "the change of an exponent"  # no symbol of a program: names there have no spaces
 
 #: Of changes that are equally small, which is the more natural one: by what is broken.
-_ORDERS = {"training": "cabn", "initialisation": "bacn", "score": "ncab"}
+_ORDERS = {
+    "training": ("c", "a", "b", "n", "decay"),
+    "initialisation": ("b", "a", "c", "n", "decay"),
+    "score": ("n", "c", "a", "b", "decay"),
+}
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,7 @@ class Mend:
 
     ``change`` is added to the exponent ``which`` ("a", "b" or "c") of each of ``weights``, whose
     values become ``values``; or, where ``which`` is "n", the value called ``where`` is multiplied
-    by n^-change. The program is then of class ``kind``.
+    by n^-change, where it is "decay" the weight decay. The program is then of class ``kind``.
     """
 
     which: str
@@ -68,6 +72,8 @@ class Mend:
         if self.which == "c":
             detail = f" ({becomes})" if becomes else ""
             return f"multiply the learning rate of {names} by {power}{detail}"
+        if self.which == "decay":
+            return f"multiply the weight decay of {names} by {power}"
         factor = "multiplier" if self.which == "a" else "initial standard deviation"
         return f"multiply the {factor} of {names} by {power}{f' ({becomes})' if becomes else ''}"
 
@@ -126,6 +132,7 @@ def _mends(evidence: Evidence) -> Iterator[Mend]:
     nodes = _broken(evidence)
     if nodes:
         yield from _of_value(module, nodes)
+    yield from _of_decay(evidence)
 
 
 def _groups(module: Module, support: frozenset[str]) -> Iterator[tuple[str, ...]]:
@@ -204,6 +211,23 @@ def _of_value(module: Module, broken: tuple[Node, ...]) -> Iterator[Mend]:
     where = Names(module).of(broken[-1])
     for change, kind in _closest(open_):
         yield Mend("n", (), change, {}, where, kind)
+
+
+def _of_decay(evidence: Evidence) -> Iterator[Mend]:
+    """Yield slower decays of the weights that decay takes more than all of."""
+    module, domain = evidence.module, evidence.run.domain
+    params, most = dict(module.params), Fraction(0)
+    for name, weight in evidence.run.trained.items():
+        share = domain.plain(weight.shrinkage(domain)).as_fraction()
+        if share is not None and share < 0:
+            slower = Coefficient(Constant.of(1), Affine.of(share))
+            params[name] = replace(params[name], decay=weight.settings.decay * slower)
+            most = max(most, -share)
+    names = tuple(name for name in params if params[name] is not module.params[name])
+    if names:
+        kind = classify(replace(module, params=MappingProxyType(params))).kind
+        if kind not in (Kind.UNSTABLE, Kind.DEGENERATE):
+            yield Mend("decay", names, most, {}, None, kind)
 
 
 # -- one unknown -----------------------------------------------------------------------------------

@@ -206,6 +206,8 @@ def region(module: Module) -> Region:
         domain = SymbolicDomain(waiting.pop())
         try:
             found, _plan = analyse(module, domain)
+            for weight in found.trained.values():  # decay takes no more than all of a weight
+                domain.require_nonnegative(weight.shrinkage(domain))
         except Split as split:
             waiting += reversed(split.cells)
             continue

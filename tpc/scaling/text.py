@@ -32,8 +32,10 @@ def classification_text(found: Classification) -> str:
     rows += [(k, *_pair(v)) for k, v in found.outputs.items() if k not in found.values]
     parts.append(_table(("value", "at initialisation", "change"), rows))
     if found.weights:
-        weights = [(name, *_weight(w)) for name, w in found.weights.items()]
-        parts.append(_table(_WEIGHTS_HEAD, weights))
+        # without a step there is no update to speak of
+        shown = len(_WEIGHTS_HEAD) if found.steps or found.r is not None else 2
+        weights = [(name, *_weight(w))[:shown] for name, w in found.weights.items()]
+        parts.append(_table(_WEIGHTS_HEAD[:shown], weights))
     if found.findings:
         parts.append("\n".join(f"{each.name}: {each.text}" for each in found.findings))
     if found.kind in ("unstable", "degenerate"):
