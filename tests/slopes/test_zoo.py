@@ -24,7 +24,7 @@ MEASURED = (
     "mlp_ntk_adam_operator",
     "mlp_sgd_on_adam_table",
     "mlp_clip_wrong_gauge",
-    "resnet_zero_branches",
+    "mlp_mup_zero_readout",
     "lora_plus",
     "towers_ntk",
     "autoencoder_bottleneck_bias",
