@@ -21,6 +21,7 @@ _NUMPY_ONLY = {
     "paired_sum",
     "input_slice",
     "own_gram",
+    "softmax_share",
     "pair_gram",
 }
 

@@ -87,6 +87,18 @@ class Single:
                 return repr(e.value.value)
             case ex.Dual():
                 return self._dual(e)
+            case ex.Value(place=place):
+                self.runtime.add("input_slice")
+                return f"input_slice(data, {place.name!r}, {place.place!r})[:, 0]"
+            case ex.Applied(phi=phi, inner=inner):
+                function = self.functions.setdefault(phi, f"phi_{len(self.functions)}")
+                return f"{function}(np.atleast_1d({self.name(inner)}))"
+            case ex.Root(inner=inner, exponent=exponent):
+                return f"{self.name(inner)} ** {float(exponent)!r}"
+            case ex.Share(position=position, scores=scores, masks=masks):
+                self.runtime.add("softmax_share")
+                lists = [", ".join(map(self.name, side)) for side in (scores, masks)]
+                return f"softmax_share({position}, [{lists[0]}], [{lists[1]}])"
         raise TypeError(f"not a single-input expression: {e!r}")
 
     def _dual(self, e: ex.Dual) -> str:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from tpc.exact import Coefficient
 from tpc.limit.expressions import Slice
-from tpc.limit.forms import Entry, Form, Gaussian, Index, Polynomial
+from tpc.limit.forms import Entry, Form, Gaussian, Index, Mean, Polynomial
+from tpc.limit.moment import block_size
 from tpc.ops.base import MissingRule
 
 if TYPE_CHECKING:
@@ -23,26 +24,56 @@ def contraction(node: Node, index: Index, context: MomentContext) -> Form:
     """Return the form of an entry of ``contract`` (attributes as there).
 
     Raises:
-        MissingRule: two weights, or an inner product of two vectors.
+        MissingRule: a product of two matrices.
     """
     if node.attrs["sum_batch"]:
         raise MissingRule(node, "limit", "a sum over the samples of a batch")
     x, y = node.operands
     left, right = node.attrs["left"], node.attrs["right"]
-    weights = [weight_below(x), weight_below(y)]
-    if weights[0] is not None and weights[1] is not None:
+    weights = [_random_weight(operand, context) for operand in (x, y)]
+    if all(weights) and x.type.sort == y.type.sort == 2:
         raise MissingRule(node, "limit", "a product of two weights")
-    if weights[0] is not None:
+    if weights[0] and not (weights[1] and y.type.sort > x.type.sort):
         return _against_weight(node, index, context, (x, left), (y, right))
-    if weights[1] is not None:
+    if weights[1]:
         return _against_weight(node, index, context, (y, right), (x, left))
-    terms = []
-    for place in _assignments(node, index):
-        entries = ((x, _at(left, place)), (y, _at(right, place)))
-        terms.append((Coefficient.of(1), entries))
-    if any(dim.width for label, dim in _dims(node).items() if label not in node.attrs["out"]):
-        raise MissingRule(node, "limit", "an inner product over the width")
-    return Polynomial(tuple(terms))
+    return _of_values(node, index)
+
+
+def summed(x: Node, axes: tuple[int, ...], index: Index) -> Form:
+    """Return the form of an entry of the sum of x over axes."""
+    size, averaged = Coefficient.of(1), False
+    for axis in axes:
+        if x.type.dims[axis].width:
+            size, averaged = size * block_size(x.type.dims[axis].count), True
+    kept = iter(index)
+    runs = [
+        range(dim.concrete(1)) if axis in axes else (next(kept),)
+        for axis, dim in enumerate(x.type.dims)
+    ]
+    terms = tuple((size, ((x, place),)) for place in itertools.product(*runs))
+    return Mean(terms) if averaged else Polynomial(terms)
+
+
+def _random_weight(node: Node, context: MomentContext) -> bool:
+    param = weight_below(node)
+    return param is not None and context.params[param.attrs["name"]].init != "one"
+
+
+def _of_values(node: Node, index: Index) -> Form:
+    """Sums over finite axes are sums, those over a width are averages."""
+    x, y = node.operands
+    left, right = node.attrs["left"], node.attrs["right"]
+    size = Coefficient.of(1)
+    averaged = False
+    for label, dim in _dims(node).items():
+        if dim.width and label not in node.attrs["out"]:
+            size, averaged = size * block_size(dim.count), True
+    terms = tuple(
+        (size, ((x, _at(left, place)), (y, _at(right, place))))
+        for place in _assignments(node, index)
+    )
+    return Mean(terms) if averaged else Polynomial(terms)
 
 
 def weight_below(node: Node) -> Node | None:
@@ -109,8 +140,6 @@ def _against_weight(
         return Polynomial(())
     widths = [label for label, dim in zip(labels, holder.type.dims, strict=True) if dim.width]
     summed = {label for label in _dims(node) if label not in node.attrs["out"]}
-    if spec.init == "one":
-        raise MissingRule(node, "limit", "a contraction with a weight of ones")
     order = _width_order(holder)
     contracted = tuple(sorted(order[i] for i, label in enumerate(widths) if label in summed))
     compact = _on_input(node, index, weight, value, summed)

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from tpc.exact import Constant
 from tpc.limit import expressions as ex
 from tpc.limit.kernels import Kernels
+from tpc.limit.naming import Names, multiple, named
 
-NAMES = {"Sigma": r"\Sigma", "Delta": r"\Delta", "Theta": r"\Theta", "K": "K"}
+if TYPE_CHECKING:
+    from tpc.ops.activations import Activation
+
+NAMES = {"Sigma": r"\Sigma", "Delta": r"\Delta", "Theta": r"\Theta", "K": "K", "r": "r"}
 SHOWN = 2  # equations, or addends, of a long run that are written out
-MAX_ADDENDS = 16
+MAX_ADDENDS = 64
+MAX_TITLES = 20
 
 
 @dataclass(frozen=True)
@@ -35,19 +40,37 @@ class _Style:
         match = re.fullmatch(r"([A-Za-z]+)(\d*)(.*)", name)
         assert match is not None
         letter, number, rest = match.groups()
-        return NAMES.get(letter, letter) + (f"^{{({number})}}" if number else "") + rest
+        power = f"^{{({number})}}" if number and letter != "r" else ""
+        below = f"_{{{number}}}" if number and letter == "r" else ""
+        if rest.startswith("[") and letter == "Theta":
+            below, rest = rf"_{{\mathtt{{{rest[1:-1]}}}}}", ""
+        return NAMES.get(letter, letter) + below + power + rest
 
 
 def equations(kernels: Kernels, kind: str) -> tuple[Equation, ...]:
     """Return the recursion, one equation per covariance, in the order of computation.
 
     ``Sigma`` are covariances of what nonlinearities are applied to, ``Delta`` those of backward
-    vectors (and other shared terms). The last equations are the kernel's entries.
+    vectors (and other shared terms), ``r`` numbers that belong to one sample. A tangent kernel is
+    the sum of its weights' shares. The last equations are the kernel's entries.
     """
-    names = _names(kernels)
-    order = [e for e in ex.walk(kernels.entries) if e in names]
-    found = [_equation(names[e], e, names) for e in order]
+    shares = {name: e for name, e in kernels.parts if not ex.is_zero(e)}
+    apart = len(kernels.entries) == 1 and len(shares) > 1
+    roots = tuple(shares.values()) if apart else kernels.entries
+    names = named(roots)
+    order = [e for e in names.walk(roots) if e in names.of]
+    found = [_equation(names.of[e], e, names) for e in order]
     root = "Theta" if kind == "ntk" else "K"
+    if apart:
+        titles = [f"{root}[{name}]" for name in shares]
+        found += [
+            _equation(title, e, names, is_root=True)
+            for title, e in zip(titles, shares.values(), strict=True)
+        ]
+        if len(titles) > MAX_TITLES:
+            titles = [*titles[:SHOWN], "...", *titles[-SHOWN:]]
+        latex = " + ".join(t if t == "..." else _Style(True).name(t) for t in titles)
+        return (*found, Equation(root, " + ".join(titles), latex))
     for number, e in enumerate(kernels.entries):
         name = root if len(kernels.entries) == 1 else f"{root}[{_position(kernels, number)}]"
         found.append(_equation(name, e, names, is_root=True))
@@ -61,52 +84,12 @@ def _position(kernels: Kernels, number: int) -> str:
     return f"{number // count + 1}, {number % count + 1}"
 
 
-def _names(kernels: Kernels) -> dict[ex.Expression, str]:
-    """Name arguments of nonlinearities and whatever is used more than once."""
-    order = [e for e in ex.walk(kernels.entries) if e.cross and not isinstance(e, ex.At)]
-    arguments = {e.k for e in order if isinstance(e, ex.Dual)}
-    uses = Counter(operand for e in order for operand in e.operands)
-    names: dict[ex.Expression, str] = {}
-    counts: Counter[str] = Counter()
-    for e in order:
-        shared = uses[e] > 1 and isinstance(e, (ex.Sum, ex.Product))
-        if e in arguments or shared:
-            letter = "Sigma" if e in arguments else "Delta"
-            counts[letter] += 1
-            names[e] = f"{letter}{counts[letter]}"
-    return names
-
-
-def _equation(
-    name: str, e: ex.Expression, names: dict[ex.Expression, str], is_root: bool = False
-) -> Equation:
-    own = {k: v for k, v in names.items() if k is not e or is_root}
+def _equation(name: str, e: ex.Expression, names: Names, is_root: bool = False) -> Equation:
     texts = []
-    for style in (_Style(False), _Style(True)):
-        if is_root and e in names:
-            texts.append(style.name(names[e]))
-        else:
-            texts.append(_join(_addends(e, own, style)))
-    return Equation(name, texts[0], texts[1])
-
-
-def _addends(e: ex.Expression, names: dict[ex.Expression, str], style: _Style) -> list[str]:
-    """Return the addends of an expression, single-use inner sums opened (without recursion)."""
-    found: list[str] = []
-    todo: list[tuple[ex.Expression, Constant]] = [(e, ex.ONE)]
-    while todo:
-        term, weight = todo.pop()
-        if isinstance(term, ex.Sum) and term not in names:
-            if not term.constant.is_zero:
-                todo.append((ex.number(term.constant), weight))
-            todo.extend((t, weight * c) for t, c in reversed(term.terms))
-        elif isinstance(term, ex.Number):
-            found.append(_constant(term.value * weight, style))
-        else:
-            body = _term(term, names, style)
-            found.append(body if weight.is_one else f"{_factor(weight, style)} {body}")
-    numbers = [part for part in found if not re.search(r"[A-Za-z<\\]", part)]
-    return [part for part in found if part not in numbers] + numbers
+    for latex in (False, True):
+        writer = _Writer(names, _Style(latex), None if is_root else e)
+        texts.append(_join(writer.addends(e)))
+    return Equation(name if e.cross or is_root else f"{name}(x)", texts[0], texts[1])
 
 
 def _join(parts: Sequence[str]) -> str:
@@ -115,66 +98,150 @@ def _join(parts: Sequence[str]) -> str:
     return " + ".join(parts).replace("+ -", "- ")
 
 
-def _constant(value: Constant, style: _Style) -> str:
-    return value.latex() if style.latex else str(value)
+@dataclass(frozen=True)
+class _Writer:
+    """Writes the right-hand side of ``defined`` (None: of an entry), at x or x' where it matters.
+
+    ``side`` is the sample that single-input expressions are taken at.
+    """
+
+    names: Names
+    style: _Style
+    defined: ex.Expression | None = None
+    side: int = 0
+
+    def _name(self, e: ex.Expression) -> str | None:
+        if e is self.defined:
+            return None
+        x = "x'" if self.side else "x"
+        if e in self.names.own and self.names.own[e] in self.names.of:
+            return f"{self.style.name(self.names.of[self.names.own[e]])}({x}, {x})"
+        name = self.names.of.get(e)
+        if name is None:
+            return None
+        return self.style.name(name) if e.cross else f"{self.style.name(name)}({x})"
+
+    def addends(self, e: ex.Expression) -> list[str]:
+        """Return the addends, single-use inner sums opened (without recursion)."""
+        found: list[str] = []
+        start = self.names.base.get(e, ex.ONE) if e is self.defined else ex.ONE
+        todo: list[tuple[ex.Expression, Constant]] = [(e, start)]
+        while todo:
+            term, weight = todo.pop()
+            term, weight = self._gathered(term, weight)
+            if isinstance(term, ex.Sum) and self._name(term) is None:
+                if not term.constant.is_zero:
+                    todo.append((ex.number(term.constant), weight))
+                todo.extend((t, weight * c) for t, c in reversed(term.terms))
+            elif isinstance(term, ex.Number):
+                found.append(self._constant(term.value * weight))
+            else:
+                body = self.term(term)
+                found.append(body if weight.is_one else f"{self._factor(weight)} {body}")
+        numbers = [part for part in found if not re.search(r"[A-Za-z<\\]", part)]
+        return [part for part in found if part not in numbers] + numbers
+
+    def _gathered(self, term: ex.Expression, weight: Constant) -> tuple[ex.Expression, Constant]:
+        """Take constants out of the factors of a product, and what a name includes."""
+        if self._name(term) is not None:
+            return term, weight / self.names.base.get(term, ex.ONE)
+        if not isinstance(term, ex.Product):
+            return term, weight
+        factors: list[ex.Expression] = []
+        todo = list(reversed(term.factors))
+        while todo:
+            factor = todo.pop()
+            if self._name(factor) is None:
+                constant, factor = multiple(factor)
+                weight = weight * constant
+            if self._name(factor) is not None:
+                weight = weight / self.names.base.get(factor, ex.ONE)
+            elif isinstance(factor, ex.Product):
+                todo.extend(reversed(factor.factors))
+                continue
+            factors.append(factor)
+        return _Parts(True, tuple(factors)), weight
+
+    def _constant(self, value: Constant) -> str:
+        return value.latex() if self.style.latex else str(value)
+
+    def _factor(self, value: Constant) -> str:
+        return value.latex(as_factor=True) if self.style.latex else value.factor_text()
+
+    def term(self, e: ex.Expression) -> str:
+        """Return an expression as a factor or an addend."""
+        name = self._name(e)
+        if name is not None:
+            return name
+        x = "x'" if self.side else "x"
+        match e:
+            case ex.Gram(left=left, right=right, cross=cross):
+                other = f"{right}'" if cross or self.side else f"{right}"
+                first = f"{left}'" if self.side else f"{left}"
+                if self.style.latex:
+                    return rf"\langle {first}, {other} \rangle"
+                return f"<{first}, {other}>"
+            case ex.Product(factors=factors) | _Parts(factors=factors):
+                numbers = [f for f in factors if isinstance(f, ex.At)]
+                ordered: list[ex.Expression] = [
+                    *sorted(numbers, key=lambda f: (f.inner.id, f.side)),
+                    *(f for f in factors if not isinstance(f, ex.At)),
+                ]
+                return " ".join(self.factor(f) for f in ordered)
+            case ex.Dual():
+                return self._dual(e)
+            case ex.Average(phi=phi, q=q):
+                inside = phi.call_latex("u") if self.style.latex else phi.call("u")
+                return f"E[{inside} | {self.factor(q)}]"
+            case ex.At(side=side, inner=inner):
+                return _Writer(self.names, self.style, self.defined, side).factor(inner)
+            case ex.Value(place=place):
+                return f"{place}'" if self.side else str(place)
+            case ex.Applied(phi=phi, inner=inner):
+                return _called(phi, _join(self.addends(inner)), self.style)
+            case ex.Root(inner=inner, exponent=exponent):
+                power = f"^{{{exponent}}}" if self.style.latex else f"^({exponent})"
+                return f"{self.factor(inner)}{power}"
+            case ex.Share(position=position, scores=scores):
+                inside = ", ".join(_join(self.addends(s)) for s in scores)
+                return f"softmax({inside})[{position + 1}]({x})"
+        return f"({_join(self.addends(e))})"
+
+    def factor(self, e: ex.Expression) -> str:
+        """Return an expression in brackets where it has several addends."""
+        if isinstance(e, ex.Dual) or self._name(e) is not None:
+            return self.term(e)
+        parts = self.addends(e)
+        return f"({_join(parts)})" if len(parts) > 1 else parts[0] if parts else "0"
+
+    def _dual(self, e: ex.Dual) -> str:
+        under = self.factor(e.k)
+        if self.style.latex:
+            inside = f"{_applied_latex(e.phi, 'u')} {_applied_latex(e.psi, 'v')}"
+            return rf"\mathbb{{E}}_{{{under}}}\left[{inside}\right]"
+        return f"E[{_applied(e.phi, 'u')} {_applied(e.psi, 'v')} | {under}]"
 
 
-def _factor(value: Constant, style: _Style) -> str:
-    return value.latex(as_factor=True) if style.latex else value.factor_text()
+@dataclass(frozen=True, eq=False, slots=True)
+class _Parts(ex.Expression):
+    """A product whose constants have been taken out, to be written."""
+
+    factors: tuple[ex.Expression, ...]
 
 
-def _term(e: ex.Expression, names: dict[ex.Expression, str], style: _Style) -> str:
-    if e in names:
-        return style.name(names[e])
-    match e:
-        case ex.Gram(left=left, right=right):
-            if style.latex:
-                return rf"\langle {_slice(left)}, {_slice(right)}' \rangle"
-            return f"<{_slice(left)}, {_slice(right)}'>"
-        case ex.Product(factors=factors):
-            return " ".join(_factor_text(f, names, style) for f in factors)
-        case ex.Dual():
-            return _dual(e, names, style)
-        case ex.Average(phi=phi, q=q):
-            inside = phi.call_latex("u") if style.latex else phi.call("u")
-            return f"E[{inside} | {_factor_text(q, names, style)}]"
-        case ex.At(side=side, inner=inner):
-            return f"({_join(_addends(inner, names, style))})({_at(side)})"
-    return f"({_join(_addends(e, names, style))})"
+def _called(phi: Activation, argument: str, style: _Style) -> str:
+    return _applied_latex(phi, argument) if style.latex else _applied(phi, argument)
 
 
-def _at(side: int) -> str:
-    return "x', x'" if side else "x, x"
-
-
-def _slice(part: ex.Slice) -> str:
-    return str(part)
-
-
-def _factor_text(e: ex.Expression, names: dict[ex.Expression, str], style: _Style) -> str:
-    parts = _addends(e, names, style) if not isinstance(e, (ex.Product, ex.Dual)) else []
-    return f"({_join(parts)})" if len(parts) > 1 else _term(e, names, style)
-
-
-def _dual(e: ex.Dual, names: dict[ex.Expression, str], style: _Style) -> str:
-    under = _factor_text(e.k, names, style)
-    if style.latex:
-        inside = f"{_applied_latex(e.phi, 'u')} {_applied_latex(e.psi, 'v')}"
-        return rf"\mathbb{{E}}_{{{under}}}\left[{inside}\right]"
-    return f"E[{_applied(e.phi, 'u')} {_applied(e.psi, 'v')} | {under}]"
-
-
-def _applied(phi: object, variable: str) -> str:
+def _applied(phi: Activation, variable: str) -> str:
     from tpc.ops.activations.written import Written
 
-    assert hasattr(phi, "call")
     if isinstance(phi, Written) and phi.title == "phi":
         return f"({phi.text(variable)})"
     return str(phi.call(variable))
 
 
-def _applied_latex(phi: object, variable: str) -> str:
-    assert hasattr(phi, "call_latex")
+def _applied_latex(phi: Activation, variable: str) -> str:
     return str(phi.call_latex(variable))
 
 
@@ -215,5 +282,5 @@ def _run(found: Sequence[Equation], start: int) -> int:
 
 def _numbers(equation: Equation) -> tuple[str, list[int]]:
     text = f"{equation.name} = {equation.text}"
-    pattern = re.compile(r"(?<=Sigma)\d+|(?<=Delta)\d+")
+    pattern = re.compile(r"(?<=Sigma)\d+|(?<=Delta)\d+|(?<=\br)\d+|(?<=\[)\d+(?=\]\])")
     return pattern.sub("#", text), [int(n) for n in pattern.findall(text)]

@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import reduce
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from tpc.exact import Constant
@@ -134,6 +134,53 @@ class Average(Expression):
         return (self.q,)
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class Value(Expression):
+    """An entry of an input, at one sample."""
+
+    place: Slice
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Applied(Expression):
+    """``phi(e)`` for a number e of one sample."""
+
+    phi: Activation
+    inner: Expression
+
+    @property
+    def operands(self) -> tuple[Expression, ...]:
+        """The expressions below."""
+        return (self.inner,)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Root(Expression):
+    """``e^exponent`` for a number e of one sample."""
+
+    inner: Expression
+    exponent: Fraction
+
+    @property
+    def operands(self) -> tuple[Expression, ...]:
+        """The expressions below."""
+        return (self.inner,)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Share(Expression):
+    """``m_i exp(s_i) / sum_j m_j exp(s_j)`` at i = ``position``; no ``masks`` if all are one."""
+
+    position: int
+    scores: tuple[Expression, ...]
+    masks: tuple[Expression, ...]
+
+    @property
+    def operands(self) -> tuple[Expression, ...]:
+        """The expressions below."""
+        return (*self.scores, *self.masks)
+
+
 def _intern(kind: type[Expression], cross: bool, *parts: Any) -> Any:
     key = (kind, cross, *parts)
     found = _interned.get(key)
@@ -163,6 +210,9 @@ def at(side: int, inner: Expression) -> Expression:
     """Return a single-input expression at x or at x'; numbers are the same everywhere."""
     if isinstance(inner, Number):
         return inner
+    if isinstance(inner, Sum) and inner.constant.is_zero and len(inner.terms) == 1:
+        ((term, weight),) = inner.terms
+        return scale(at(side, term), weight)
     found: Expression = _intern(At, True, side, inner)
     return found
 
@@ -268,6 +318,49 @@ def average(phi: Activation, q: Expression) -> Expression:
     return found
 
 
+def value(place: Slice) -> Expression:
+    """Return an entry of an input."""
+    found: Expression = _intern(Value, False, place)
+    return found
+
+
+def applied(phi: Activation, e: Expression) -> Expression:
+    """Return ``phi(e)`` of a single-input expression."""
+    if phi.is_identity:
+        return e
+    level = phi.constant_value
+    found: Expression = number(level) if level is not None else _intern(Applied, False, phi, e)
+    return found
+
+
+def root(e: Expression, exponent: Fraction) -> Expression:
+    """Return ``e^exponent`` of a single-input expression; numbers fold."""
+    if isinstance(e, Number) and e.value.sign > 0:
+        return number(e.value**exponent)
+    constant, terms = _linear(e)
+    if constant.is_zero and len(terms) == 1 and terms[0][1].sign > 0 and not terms[0][1].is_one:
+        return scale(root(terms[0][0], exponent), terms[0][1] ** exponent)
+    found: Expression = _intern(Root, False, e, exponent)
+    return found
+
+
+def share(
+    position: int, scores: tuple[Expression, ...], masks: tuple[Expression, ...] = ()
+) -> Expression:
+    """Return a softmax weight; uniform where all scores are the same."""
+    kept = [i for i in range(len(scores)) if not (masks and is_zero(masks[i]))]
+    if position not in kept:
+        return number(0)
+    constant = not masks or all(isinstance(m, Number) for m in masks)
+    if constant and len({scores[i] for i in kept}) == 1:
+        return number(ONE / len(kept))
+    if constant:
+        scores, masks = tuple(scores[i] for i in kept), ()
+        position = kept.index(position)
+    found: Expression = _intern(Share, False, position, scores, masks)
+    return found
+
+
 def walk(roots: Iterable[Expression]) -> Iterator[Expression]:
     """Yield everything below ``roots`` once, operands first, without recursion."""
     seen: set[int] = set()
@@ -285,4 +378,4 @@ def walk(roots: Iterable[Expression]) -> Iterator[Expression]:
 
 def total(expressions: Iterable[Expression]) -> Expression:
     """Return the sum of many."""
-    return reduce(add, expressions, number(0))
+    return add(*expressions)

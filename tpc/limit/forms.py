@@ -9,6 +9,7 @@ number, which may be random too where the central limit theorem makes it so.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from tpc.exact import Coefficient
@@ -63,7 +64,37 @@ class Function:
     entry: Entry
 
 
-Form = Polynomial | Data | Gaussian | Function
+@dataclass(frozen=True)
+class Mean:
+    """``sum of coefficient * E[product of entries]``: a sum over the width, by the law of large
+    numbers, whose coefficients count the coordinates. A number for each sample.
+    """
+
+    terms: tuple[tuple[Coefficient, tuple[Entry, ...]], ...]
+
+
+@dataclass(frozen=True)
+class Root:
+    """``entry^exponent`` of a number; the exponent is negative or no integer."""
+
+    entry: Entry
+    exponent: Fraction
+
+
+@dataclass(frozen=True)
+class Share:
+    """``m_i exp(s_i) / sum_j m_j exp(s_j)`` of numbers s; ``masks`` m is empty where all are kept.
+
+    ``position`` is i.
+    """
+
+    position: int
+    scores: tuple[Entry, ...]
+    masks: tuple[Entry, ...] = ()
+
+
+Number = Mean | Root | Share
+Form = Polynomial | Data | Gaussian | Function | Number
 
 
 def same(entry: Entry) -> Polynomial:

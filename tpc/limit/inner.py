@@ -57,6 +57,8 @@ def _inner_of(a: Node, b: Node, context: MomentContext, cross: bool) -> Moment:
     if _is_outer(a) and _is_outer(b) and _pattern(a) == _pattern(b):
         sides = zip(a.operands, b.operands, strict=True)
         return product(*(inner(u, v, context, cross) for u, v in sides))
+    if _is_sum_of_outer(a) and _is_sum_of_outer(b) and _pattern(a) == _pattern(b):
+        return _slices(a, b, context, cross)
     if a.type.sort == 2:
         return _matrices(a, b, context, cross)
     return _entrywise(a, b, context, cross)
@@ -71,6 +73,47 @@ def _is_outer(node: Node) -> bool:
         return False
     left, right = node.attrs["left"], node.attrs["right"]
     return not set(left) & set(right) and weight_below(node.operands[0]) is None
+
+
+def _is_sum_of_outer(node: Node) -> bool:
+    """Whether a node is a sum of vectors times whole parts of something without a width."""
+    if node.op is not CONTRACT or node.attrs["sum_batch"]:
+        return False
+    left, right, out = _pattern_labels(node)
+    x, y = node.operands
+    sorts = {x.type.sort, y.type.sort}
+    summed = (set(left) | set(right)) - set(out)
+    return sorts == {0, 1} and summed == set(left) & set(right) and not set(summed) & set(out)
+
+
+def _slices(a: Node, b: Node, context: MomentContext, cross: bool) -> Moment:
+    """Return ``sum over t, t' of <u_t, u_t'> <v_t, v_t'>`` for ``sum_t u_t v_t^T``."""
+    left, right = (_parts(node) for node in (a, b))
+    found = []
+    for u, v in left:
+        for w, z in right:
+            found.append(product(inner(u, w, context, cross), inner(v, z, context, cross)))
+    return total(found)
+
+
+def _parts(node: Node) -> list[tuple[Node, Node]]:
+    from tpc.ops.index import index
+
+    left, right, out = _pattern_labels(node)
+    x, y = node.operands
+    summed = [label for label in left if label not in out]
+    extents = [range(int(x.type.dims[left.index(label)].count)) for label in summed]
+    found = []
+    for place in itertools.product(*extents):
+        at = dict(zip(summed, place, strict=True))
+        pair = []
+        for operand, labels in ((x, left), (y, right)):
+            for axis in reversed(range(len(labels))):
+                if labels[axis] in at:
+                    operand = index(operand, axis, at[labels[axis]])
+            pair.append(operand)
+        found.append((pair[0], pair[1]))
+    return found
 
 
 def _entrywise(a: Node, b: Node, context: MomentContext, cross: bool) -> Moment:

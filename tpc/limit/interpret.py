@@ -13,7 +13,7 @@ import numpy as np
 
 from tpc.limit import expressions as ex
 from tpc.limit.dual import Dual, DualAccuracyError
-from tpc.runtime.gram import input_slice
+from tpc.runtime.gram import input_slice, softmax_share
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -78,6 +78,14 @@ def _value(
             return _dual(phi, psi, (values[e.left], values[e.k], values[e.right]), tolerance)
         case ex.Average(phi=phi, q=q):
             return _average(phi, values[q], tolerance)
+        case ex.Value(place=place):
+            return input_slice(data[0], place.name, place.place)[:, 0]
+        case ex.Applied(phi=phi, inner=inner):
+            return np.asarray(phi.numpy(values[inner]))
+        case ex.Root(inner=inner, exponent=exponent):
+            return np.asarray(values[inner] ** float(exponent))
+        case ex.Share(position=position, scores=scores, masks=masks):
+            return softmax_share(position, [values[s] for s in scores], [values[m] for m in masks])
     raise TypeError(f"not an expression: {e!r}")
 
 

@@ -26,6 +26,10 @@ _READING = (
     "E[f(u) g(v) | S]: u at x and v at x' are Gaussian with covariance S(x, x') and the variances "
     "that S has on its diagonal"
 )
+MAX_COMPILED = 300
+"""Recursions with more expressions per pair are evaluated directly."""
+PAIRS = 4096
+"""Pairs that are evaluated directly at a time."""
 _TITLES = {"nngp": "NNGP kernel", "ntk": "Neural tangent kernel"}
 
 
@@ -122,6 +126,8 @@ class Limit:
         for e in ex.walk([*self.kernels.entries, *self.kernels.diagonal]):
             if isinstance(e, ex.Gram):
                 names += [e.left.name, e.right.name]
+            elif isinstance(e, ex.Value):
+                names.append(e.place.name)
         used = dict.fromkeys(names)
         return {
             name: tuple(int(dim.count) for dim in spec.type.dims)
@@ -177,6 +183,8 @@ class Limit:
 
         kernel = load(self.source)
         left, right = _plain(X), None if X2 is None else _plain(X2)
+        if self.is_long:
+            return self._directly(kernel, left, right, tolerance)
         try:
             found: NDArray[np.float64] = kernel.evaluate(left, right, tolerance, strict=False)
             self._mend(
@@ -192,6 +200,40 @@ class Limit:
                 Diagnostic("E0962", str(error), help="ask for less: evaluate(..., tolerance=1e-6)")
             ) from error
         return found
+
+    @cached_property
+    def is_long(self) -> bool:
+        """Whether the recursion has so many terms that compiling it would take minutes."""
+        return sum(e.cross for e in ex.walk(self.kernels.entries)) > MAX_COMPILED
+
+    def _directly(
+        self, kernel: Any, left: Any, right: Any, tolerance: float
+    ) -> NDArray[np.float64]:
+        """Evaluate the recursion on arrays of pairs, without compiled code."""
+        import numpy as np
+
+        from tpc.limit.interpret import interpret
+
+        try:
+            first = kernel.samples(left)
+            second = first if right is None else kernel.samples(right)
+        except ValueError as error:
+            raise TpcError(Diagnostic("E0961", f"the samples do not fit: {error}")) from error
+        count, count2 = (len(next(iter(side.values()))) for side in (first, second))
+        entries = self.kernels.entries
+        found = np.empty((count * count2, len(entries)))
+        for start in range(0, count * count2, PAIRS):
+            rows, columns = np.divmod(np.arange(start, min(start + PAIRS, count * count2)), count2)
+            one = {name: a[rows] for name, a in first.items()}
+            two = {name: a[columns] for name, a in second.items()}
+            for e, values in enumerate(interpret(entries, one, two, tolerance)):
+                found[rows * count2 + columns, e] = values
+        if right is None:
+            own = interpret(tuple(ex.at(0, e) for e in self.kernels.diagonal), first, first, 1e-10)
+            for e, values in enumerate(own):
+                found[np.arange(count) * (count + 1), e] = values
+        kept = self.kernels.kept
+        return found.reshape(count, count2, *kept, *kept)
 
     def _mend(
         self,

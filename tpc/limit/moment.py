@@ -19,10 +19,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Moment:
-    """``n^power * value``; what is of lower order has been dropped."""
+    """``n^power * value``; what is of lower order has been dropped.
+
+    ``noise`` bounds the power of what was dropped where that is random (an average over the width
+    of mean zero is n^-1/2, not nothing): whoever multiplies by powers of the width later must know.
+    None: nothing was.
+    """
 
     value: ex.Expression
     power: Affine
+    noise: Affine | None = None
 
     @property
     def is_zero(self) -> bool:
@@ -68,32 +74,75 @@ class LimitRefusal(Exception):  # noqa: N818 - a fact about a program, reported 
         self.help = help
 
 
+def nothing(noise: Affine | None) -> Moment:
+    """Return a moment that vanishes up to something of this power."""
+    return NOTHING if noise is None else Moment(ex.number(0), Affine.of(0), noise)
+
+
 def scaled(moment: Moment, factor: Coefficient) -> Moment:
     """Return a moment times a coefficient."""
-    if moment.is_zero or factor.is_zero:
+    if factor.is_zero:
         return NOTHING
-    return Moment(ex.scale(moment.value, factor.constant), moment.power + factor.power)
+    noise = None if moment.noise is None else moment.noise + factor.power
+    if moment.is_zero:
+        return nothing(noise)
+    return Moment(ex.scale(moment.value, factor.constant), moment.power + factor.power, noise)
 
 
 def product(*moments: Moment) -> Moment:
     """Return the product of moments."""
-    power = Affine.of(0)
+    power, noise = Affine.of(0), None
+    vanishes = False
     for m in moments:
-        if m.is_zero:
-            return NOTHING
+        own = None if m.is_zero else m.power
+        before = None if vanishes else power
+        noise = _largest(_plus(noise, own), _plus(m.noise, before), _plus(noise, m.noise))
+        vanishes = vanishes or m.is_zero
         power = power + m.power
-    return Moment(ex.multiply(*(m.value for m in moments)), power)
+    if vanishes:
+        return nothing(noise)
+    return Moment(ex.multiply(*(m.value for m in moments)), power, noise)
 
 
 def total(moments: Sequence[Moment]) -> Moment:
     """Return the sum of moments, of which only the leading power of the width is kept."""
     present = [m for m in moments if not m.is_zero]
+    noise = _largest(*(m.noise for m in moments))
     if not present:
-        return NOTHING
+        return nothing(noise)
     top = max(power_of(m.power) for m in present)
     kept = [m.value for m in present if m.power.const == top]
     value = ex.total(kept)
-    return NOTHING if ex.is_zero(value) else Moment(value, Affine.of(top))
+    if ex.is_zero(value):
+        return nothing(noise)
+    return Moment(value, Affine.of(top), noise)
+
+
+def _plus(a: Affine | None, b: Affine | None) -> Affine | None:
+    return None if a is None or b is None else a + b
+
+
+def _largest(*powers: Affine | None) -> Affine | None:
+    """Return the largest power; None stands for nothing at all."""
+    distinct = {p for p in powers if p is not None}
+    if len(distinct) < 2:
+        return distinct.pop() if distinct else None
+    return Affine.of(max(power_of(p) for p in distinct))
+
+
+def require_quiet(moment: Moment, node: Node | None) -> None:
+    """Check that what was dropped vanishes with the width.
+
+    Raises:
+        LimitRefusal: it does not: a scalar that stays random takes part.
+    """
+    if moment.noise is not None and power_of(moment.noise, node) >= 0:
+        raise LimitRefusal(
+            "a sum over the width stays random in the limit (central limit theorem) and takes part "
+            "in a product or a nonlinearity",
+            node,
+            "divide inner products by n instead of n^(1/2): einsum(...) * n^-1",
+        )
 
 
 def power_of(power: Affine, node: Node | None = None) -> Fraction:

@@ -34,6 +34,7 @@ class MomentContext:
         self._moments: dict[Key, Moment] = {}
         self._sources: dict[Entry, frozenset[Any]] = {}
         self._arrays: dict[Node, Any] = {}
+        self.numbers: dict[tuple[Entry, Any], Moment] = {}
 
     # -- entries -----------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tpc.exact import Affine, Coefficient
 from tpc.limit import expressions as ex
-from tpc.limit.forms import Data, Entry, Form, Function, Gaussian, Polynomial
+from tpc.limit.forms import Data, Entry, Form, Function, Gaussian, Polynomial, Root, Share
 from tpc.limit.moment import (
     NOTHING,
     Factor,
@@ -22,6 +22,7 @@ from tpc.limit.moment import (
     Rule,
     power_of,
     product,
+    require_quiet,
     scaled,
     total,
     weight_variance,
@@ -40,7 +41,9 @@ def operands(form: Form) -> tuple[Entry, ...]:
     """Return the entries whose Gaussians are this one's too."""
     if isinstance(form, Polynomial):
         return tuple(e for _, entries in form.terms for e in entries)
-    return (form.entry,) if isinstance(form, Function) else ()
+    if isinstance(form, Share):
+        return (*form.scores, *form.masks)
+    return (form.entry,) if isinstance(form, (Function, Root)) else ()
 
 
 def law(form: Gaussian) -> tuple[str, tuple[int, ...]]:
@@ -62,14 +65,14 @@ def reduce(context: MomentContext, factors: Key) -> Rule:
         moments = []
         for cluster in clusters:
             moments.append((yield cluster))
-            if moments[-1].is_zero:
+            if moments[-1].is_zero and moments[-1].noise is None:
                 return NOTHING
         return product(*moments)
     expandable = [f for f in factors if f.activation is None and _is_sum(context, f)]
     if expandable:
         return (yield from _expand(context, factors, max(expandable, key=lambda f: f.order)))
     if context.sources(factors[0].entry) <= {DATA}:
-        return _deterministic(context, factors)
+        return (yield from _deterministic(context, factors))
     return (yield from _gaussian(context, _merged(factors)))
 
 
@@ -117,15 +120,21 @@ def _expand(context: MomentContext, factors: Key, factor: Factor) -> Rule:
     return total(parts)
 
 
-def _deterministic(context: MomentContext, factors: Key) -> Moment:
-    """Numbers: entries of inputs, in pairs."""
+def _deterministic(context: MomentContext, factors: Key) -> Rule:
+    """Numbers: entries of inputs in pairs are inner products, all others stand for themselves."""
+    from tpc.limit.numbers import number
+
+    if len(factors) == 1:
+        return number(context, factors[0].entry, factors[0].activation)
     factors = tuple(sorted(factors, key=lambda f: f.side))
-    forms = [context.form(f.entry) for f in factors]
-    pairs = [f for f in forms if isinstance(f, Data)]
-    if len(pairs) != 2 or len(forms) != 2 or any(f.activation is not None for f in factors):
-        raise MissingRule(factors[0].node, "limit", "input entries that no weight multiplies")
-    left, right = (ex.Slice(f.name, f.place) for f in pairs)
-    return Moment(ex.gram(left, right, factors[0].side != factors[1].side), Affine.of(0))
+    pairs = [f for f in map(context.form, (f.entry for f in factors)) if isinstance(f, Data)]
+    if len(factors) == len(pairs) == 2 and all(f.activation is None for f in factors):
+        left, right = (ex.Slice(f.name, f.place) for f in pairs)
+        return Moment(ex.gram(left, right, factors[0].side != factors[1].side), Affine.of(0))
+    found = Moment(ex.number(1), Affine.of(0))
+    for f in factors:
+        found = product(found, (yield (f,)))
+    return found
 
 
 def _merged(factors: Key) -> Key:
@@ -160,6 +169,9 @@ def _gaussian(context: MomentContext, factors: Key) -> Rule:
     functions = [f for f in factors if f.activation is not None]
     for f in functions:
         _require_gaussian(context, f)
+    for f in plain:
+        if not isinstance(context.form(f.entry), Gaussian):
+            raise MissingRule(f.node, "limit", "its argument is random in the limit")
     if len(plain) == 1 and not functions:
         return NOTHING
     if len(plain) == 2 and not functions:
@@ -187,6 +199,7 @@ def _gaussian(context: MomentContext, factors: Key) -> Rule:
 def _variance(a: Factor, b: Factor) -> Generator[Key, Moment, ex.Expression]:
     """Return a covariance of arguments, zero where it vanishes with the width."""
     moment = yield (Factor(*a.entry, a.side), Factor(*b.entry, b.side))
+    require_quiet(moment, a.node)
     if moment.is_zero:
         return moment.value
     power = power_of(moment.power, a.node)
@@ -229,20 +242,34 @@ def _require_gaussian(context: MomentContext, factor: Factor) -> None:
     Raises:
         MissingRule: with the node at fault.
     """
+    from tpc.limit.numbers import is_number, number
+
     todo, seen = [factor.entry], {factor.entry}
     while todo:
-        form = context.form(todo.pop())
+        entry = todo.pop()
+        form = context.form(entry)
         if isinstance(form, Gaussian):
             continue
-        single = isinstance(form, Polynomial) and all(len(e) == 1 for _, e in form.terms)
-        if not single:
+        below: list[Entry] = []
+        if is_number(context, entry):
+            gaussian = number(context, entry).is_zero
+        elif isinstance(form, Polynomial):
+            random = [[e for e in term if not is_number(context, e)] for _, term in form.terms]
+            zeros = [term for (_, term), r in zip(form.terms, random, strict=True) if not r]
+            gaussian = all(len(r) < 2 for r in random) and all(zeros)
+            below = [e for r in random for e in r] + [e for term in zeros for e in term[:1]]
+        else:
+            gaussian = False
+        if not gaussian:
             raise MissingRule(
-                factor.node, "limit", "a nonlinearity of values that are not Gaussian in the limit"
+                factor.node,
+                "limit",
+                "a nonlinearity of values that are not Gaussian of mean zero in the limit",
             )
-        for entry in operands(form):
-            if entry not in seen:
-                seen.add(entry)
-                todo.append(entry)
+        for e in below:
+            if e not in seen:
+                seen.add(e)
+                todo.append(e)
 
 
 def _covariance(context: MomentContext, a: Factor, b: Factor) -> Rule:

@@ -30,11 +30,11 @@ class Input(Op):
 
     def exponents(self, node: Node, sizes: Sequence[Size], context: ScalingContext) -> Size:
         return context.constant(node)
+
     def limit(self, node: Node, index: Index, context: MomentContext) -> Form:
         from tpc.limit.forms import Data
 
         return Data(node.attrs["name"], index)
-
 
 
 INPUT = Input()

@@ -36,6 +36,7 @@ class Param(Op):
 
     def exponents(self, node: Node, sizes: Sequence[Size], context: ScalingContext) -> Size:
         return context.param(node.attrs["name"])
+
     def limit(self, node: Node, index: Index, context: MomentContext) -> Form:
         from tpc.limit.forms import Gaussian, Polynomial, constant
 
@@ -45,7 +46,6 @@ class Param(Op):
         if spec.init == "one":
             return constant(Coefficient.of(1))
         return Gaussian(spec.name, ((index, None),))
-
 
 
 PARAM = Param()

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from tpc.exact import Constant
+from tpc.exact import Coefficient, Constant
 from tpc.ir.node import make
 from tpc.ir.types import TensorType
-from tpc.ops.base import EvalContext, MissingRule, Op, require_real
+from tpc.ops.base import EvalContext, Op, require_real
 from tpc.ops.fill import FILL, constant, fill
 from tpc.ops.multiply import multiply
 from tpc.ops.scale import scale
@@ -41,14 +41,13 @@ class Power(Op):
         return context.power(node, sizes[0], node.attrs["exponent"])
 
     def limit(self, node: Node, index: Index, context: MomentContext) -> Form:
-        from tpc.limit.forms import Function
-        from tpc.ops.activations import formula as fm
-        from tpc.ops.activations.written import from_formula
+        from tpc.limit.forms import Polynomial, Root
 
-        phi = from_formula(fm.power(fm.Z, node.attrs["exponent"]), "power")
-        if phi.obstacle() is not None:
-            raise MissingRule(node, "limit", "a root or a quotient")
-        return Function(phi, (node.operands[0], index))
+        exponent: Fraction = node.attrs["exponent"]
+        entry = (node.operands[0], index)
+        if exponent.denominator != 1 or exponent < 0:
+            return Root(entry, exponent)
+        return Polynomial(((Coefficient.of(1), (entry,) * int(exponent)),))
 
     def evaluate(self, node: Node, arrays: Sequence[Array], context: EvalContext) -> Array:
         import numpy as np

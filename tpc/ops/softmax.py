@@ -28,6 +28,8 @@ from tpc.ops.sum import total
 
 if TYPE_CHECKING:
     from tpc.ir.node import Node
+    from tpc.limit.forms import Form, Index
+    from tpc.limit.moments import MomentContext
     from tpc.ops.base import Array
     from tpc.scaling.interpret import ScalingContext
     from tpc.scaling.state import Size
@@ -61,6 +63,21 @@ class Softmax(Op):
 
     def exponents(self, node: Node, sizes: Sequence[Size], context: ScalingContext) -> Size:
         return context.softmax(node, sizes[0])
+
+    def limit(self, node: Node, index: Index, context: MomentContext) -> Form:
+        """Return the share of one score; scores and masks must be numbers in the limit."""
+        from tpc.limit.forms import Share
+
+        axis = node.attrs["axis"]
+        x, *masks = node.operands
+        places = [
+            (*index[:axis], i, *index[axis + 1 :]) for i in range(x.type.dims[axis].concrete(1))
+        ]
+        return Share(
+            index[axis],
+            tuple((x, place) for place in places),
+            tuple((mask, p[len(p) - mask.type.rank :]) for mask in masks for p in places),
+        )
 
     def evaluate(self, node: Node, arrays: Sequence[Array], context: EvalContext) -> Array:
         import numpy as np

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +9,7 @@ from tpc.exact import Affine, Coefficient, Constant
 from tpc.ir.node import make
 from tpc.ir.types import TensorType
 from tpc.ops.axes import check_axes
-from tpc.ops.base import EvalContext, MissingRule, Op, option, require_real, surface, value
+from tpc.ops.base import EvalContext, Op, option, require_real, surface, value
 from tpc.ops.fill import FILL, fill
 from tpc.ops.scale import SCALE, scale
 
@@ -46,19 +45,9 @@ class Sum(Op):
         return context.width_sum(node, sizes[0], node.attrs["axes"])
 
     def limit(self, node: Node, index: Index, context: MomentContext) -> Form:
-        from tpc.limit.forms import Polynomial
+        from tpc.limit.contraction import summed
 
-        (x,) = node.operands
-        axes = node.attrs["axes"]
-        if any(x.type.dims[axis].width for axis in axes):
-            raise MissingRule(node, "limit", "a sum over the width")
-        kept = iter(index)
-        runs = [
-            range(int(dim.count)) if axis in axes else (next(kept),)
-            for axis, dim in enumerate(x.type.dims)
-        ]
-        places = itertools.product(*runs)
-        return Polynomial(tuple((Coefficient.of(1), ((x, place),)) for place in places))
+        return summed(node.operands[0], node.attrs["axes"], index)
 
     def evaluate(self, node: Node, arrays: Sequence[Array], context: EvalContext) -> Array:
         shift = int(node.operands[0].type.batched)

@@ -1,8 +1,8 @@
-"""Inputs and their inner products. Needs NumPy only."""
+"""Inputs, their inner products, and numbers of single samples. Needs NumPy only."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -39,3 +39,17 @@ def pair_gram(
     """Return the inner products (N1, N2) of slices of two sets of samples."""
     left, right = input_slice(data1, name1, place1), input_slice(data2, name2, place2)
     return np.ascontiguousarray(left @ right.T)
+
+
+def softmax_share(position: int, scores: Sequence[Any], masks: Sequence[Any]) -> Array:
+    """Return ``m_i exp(s_i) / sum_j m_j exp(s_j)`` (N,) for i = ``position``; zero over zero is 0.
+
+    A mask that is not zero counts as one; no masks at all keep everything.
+    """
+    table = np.array(np.broadcast_arrays(*scores), dtype=np.float64)
+    for i, mask in enumerate(masks):
+        table[i] = np.where(np.asarray(mask) != 0.0, table[i], -np.inf)
+    top = table.max(axis=0)
+    weights = np.exp(table - np.where(np.isfinite(top), top, 0.0))
+    sums = weights.sum(axis=0)
+    return np.asarray(weights[position] / np.where(sums == 0.0, 1.0, sums))
