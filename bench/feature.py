@@ -15,6 +15,7 @@ import numpy as np
 
 import tpc
 from tpc.feature import feature_limit
+from tpc.feature.threads import single_threaded_products
 from tpc.ir import Module
 from tpc.simulate import simulate
 
@@ -62,17 +63,20 @@ def against_finite_widths() -> None:
     """Two hidden layers, tanh, batch 4, 8 steps, to 0.005: the limit and finite networks."""
     module, points = perceptron(2, "tanh", "0.5"), data(4)
     limit = feature_limit(module)
+    # products on one thread each: threads that wait for each other would count as work
     reference = limit.train(points, 8, tolerance=ERROR / 5)
     spent, run = cpu(lambda: limit.train(points, 8, tolerance=ERROR / 2))
     worst = np.abs(run.f - reference.f).max()
     print(f"limit: {run}")
     print(f"limit: {spent:.2f} s of CPU time, largest deviation from a finer run {worst:.4f}")
-    probe = simulate(module, points, width=256, steps=8, seeds=range(64))
+    with single_threaded_products():
+        probe = simulate(module, points, width=256, steps=8, seeds=range(64))
     bias = np.abs(probe.mean - reference.f).max()
     width = 2 ** math.ceil(math.log2(256 * bias / (ERROR / 2)))  # the bias falls like 1/n
     spread = probe.f.std(axis=0, ddof=1).max() * math.sqrt(256 / width)
     seeds = math.ceil((spread / (ERROR / 2)) ** 2)
-    once, _ = cpu(lambda: simulate(module, points, width=width, steps=8, seeds=range(4)))
+    with single_threaded_products():
+        once, _ = cpu(lambda: simulate(module, points, width=width, steps=8, seeds=range(4)))
     finite = once / 4 * seeds
     print(f"finite: about {seeds} networks of width {width} for the same error: {finite:.1f} s")
     print(f"finite over limit: {finite / spent:.0f}")

@@ -33,8 +33,9 @@ if TYPE_CHECKING:
 #: Standard error of the outputs that is aimed at where no tolerance is given.
 TOLERANCE = 0.0025
 REPLICATES = 8
-_FIRST = 1024
+_FIRST = 2048
 _MOST = 2**17
+_BEYOND = 16
 
 Progress = Callable[[int, int], None]
 
@@ -165,8 +166,13 @@ class _Request:
 
     def sampled(self, particles: int, replicates: int) -> Run:
         """Evaluate independent replicates of a given number of particles."""
-        chunk = self._needs(particles, min(replicates, os.cpu_count() or 1))
-        self._done, self._total = 0, replicates * self.steps
+        found = self._replicates(particles, range(replicates))
+        return gathered(self.module, found, self.limit.method, particles)
+
+    def _replicates(self, particles: int, numbers: range) -> list[Any]:
+        workers = min(len(numbers), os.cpu_count() or 1)
+        chunk = self._needs(particles, workers)
+        self._done, self._total = 0, len(numbers) * self.steps
         making = Lock()
 
         def one(replicate: int) -> Any:
@@ -175,10 +181,8 @@ class _Request:
                 network = self._network(Particles(particles, draws))
             return self._train(network, chunk)
 
-        workers = min(replicates, os.cpu_count() or 1)
         with single_threaded_products(), ThreadPoolExecutor(workers) as pool:
-            found = list(pool.map(one, range(replicates)))
-        return gathered(self.module, found, self.limit.method, particles)
+            return list(pool.map(one, numbers))
 
     def fixed(self, particles: int, replicates: int) -> Run:
         """Evaluate with a number of particles that the user asks for."""
@@ -198,25 +202,35 @@ class _Request:
         particles = _FIRST
         while True:
             try:
-                run = self.sampled(particles, replicates)
+                run = self._topped_up(particles, replicates, tolerance)
             except TooFew as few:
                 particles = 2 ** int(np.ceil(np.log2(2 * few.needed)))
                 continue
             worst = float(np.nanmax(run.error, initial=0.0))
             if worst <= tolerance or not np.isfinite(run.f).all():
                 return run
-            # errors fall like 1/sqrt(M) or faster
-            wanted = particles * max(2.0, 1.3 * (worst / tolerance) ** 2)
-            particles = 2 ** int(np.ceil(np.log2(wanted)))
-            if particles > _MOST:
+            # errors fall like 1/sqrt(M), or faster where points are quasi-random
+            wanted = int(particles * max(2.0, 1.3 * (worst / tolerance) ** 2))
+            particles = min(2 ** (wanted - 1).bit_length(), 16 * particles, _MOST)
+            if particles == run.particles or wanted > _BEYOND * _MOST:
                 raise TpcError(
                     Diagnostic(
                         "E0953",
-                        f"a standard error of {tolerance:g} would need about {particles:,} "
+                        f"a standard error of {tolerance:g} would need about {wanted:,} "
                         f"particles (it is {worst:.2g} with {run.particles})",
                         help="allow a larger tolerance, or more replicates",
                     )
                 )
+
+    def _topped_up(self, particles: int, replicates: int, tolerance: float) -> Run:
+        """Evaluate with so many particles, and with more replicates where a few more will do."""
+        found = self._replicates(particles, range(replicates))
+        run = gathered(self.module, found, self.limit.method, particles)
+        share = 1.2 * float(np.nanmax(run.error, initial=0.0) / tolerance) ** 2
+        if 1.2 < share < 3.0:
+            found += self._replicates(particles, range(replicates, int(replicates * share) + 1))
+            run = gathered(self.module, found, self.limit.method, particles)
+        return run
 
     def _network(self, space: Space) -> FeatureNetwork:
         made: FeatureNetwork = _rules(
