@@ -25,6 +25,11 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     """
     temporary = None
     try:
+        if path.exists() and not path.is_file():
+            # a device or a pipe is written to; to put a file in its place would destroy it
+            with path.open("wb") as file:
+                yield file
+            return
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         with os.fdopen(handle, "wb") as file:
