@@ -154,3 +154,46 @@ def test_coordinate_check_in_torch(optimizer: str, gauge: str, tmp_path: Path) -
     ]
     slopes = np.polyfit(np.log(widths), np.log(sizes), 1)[0]
     assert np.abs(slopes).max() < 0.12, slopes
+
+
+# -- where optax is installed ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=["sgd", "adamw"])
+def test_coordinate_check_in_optax(optimizer: str, tmp_path: Path) -> None:
+    jax = pytest.importorskip("jax")
+    optax = pytest.importorskip("optax")
+    written = load(export("optax", optimizer), tmp_path, "written")
+    jnp, relu = jax.numpy, jax.nn.relu
+
+    def layers(params: Any, x: Any) -> list[Any]:
+        found = [x @ params["U"].T + params["b"]]
+        for k in "23":
+            found.append(relu(found[-1]) @ params["W"][k].T)
+        return [*found, relu(found[-1]) @ params["V"].T]
+
+    def moved(width: int, seed: int) -> list[float]:
+        square = jnp.zeros((width, width))
+        shapes = {"U": jnp.zeros((width, 8)), "b": jnp.zeros(width), "V": jnp.zeros((3, width))}
+        params = {**shapes, "W": {"2": square, "3": square}}
+        params = written.initialise(params, width, jax.random.PRNGKey(seed))
+        draw = jax.random.normal(jax.random.PRNGKey(99), (4, 11))
+        x, y = draw[:, :8], draw[:, 8:]
+
+        def loss(params: Any) -> Any:
+            return ((layers(written.effective(params, width), x)[-1] - y) ** 2).mean()
+
+        optimizer_ = written.make(width)
+        state = optimizer_.init(params)
+        start = layers(written.effective(params, width), x)
+        for _ in range(4):
+            updates, state = optimizer_.update(jax.grad(loss)(params), state, params)
+            params = optax.apply_updates(params, updates)
+        end = layers(written.effective(params, width), x)
+        pairs = zip(start, end, strict=True)
+        return [float(((b - a) ** 2).mean() ** 0.5) for a, b in pairs]
+
+    widths = (512, 1024, 2048)
+    sizes = [np.mean([moved(width, seed) for seed in range(3)], axis=0) for width in widths]
+    slopes = np.polyfit(np.log(widths), np.log(sizes), 1)[0]
+    assert np.abs(slopes).max() < 0.12, slopes

@@ -220,6 +220,28 @@ def test_inner_steps() -> None:
         assert are_all_maximal(solved)
 
 
+ZOO = sorted((Path(__file__).resolve().parents[1] / "zoo").glob("*.tp"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", ZOO, ids=lambda path: path.stem)
+def test_every_program_of_the_zoo(path: Path) -> None:
+    """Each is maximal once it is solved for, or a diagnostic says what is in the way."""
+    module = tpc.compile(path).compilation.elaborated
+    try:
+        solved = solve(module, everything=True)
+    except tpc.TpcError as error:
+        assert {found.code for found in error.diagnostics} <= {"E0940", "E0941"}
+        return
+    assert are_all_maximal(solved)
+    again = tpc.scaling.classify(solved.module)
+    assert solved.classification is not None
+    assert again.kind == solved.classification.kind
+    if again.kind != "feature":
+        frozen = any(spec.frozen for spec in module.params.values())
+        assert (again.kind == "kernel" and frozen) or again.kind == "degenerate"
+
+
 def test_unknown_gauge() -> None:
     with pytest.raises(KeyError, match="table8"):
         solve(elaborated(perceptron()), "table7")

@@ -167,7 +167,8 @@ class _Search:
         rates = dict(finding.rates)
         p = self._wanted("p", self.p, finding.p)
         q = self._wanted("q", rates, finding.q)
-        if p:
+        # an initial part may be small because what it reads does not move yet: rates come first
+        if p and not (finding.settled and q):
             self.p |= p
             # gradients are of other sizes now: rates are chosen anew
             self.q = {n: e for n, e in rates.items() if self._keeps_rate(n)}

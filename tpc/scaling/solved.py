@@ -235,6 +235,11 @@ def obstacle(module: Module, point: Point, value: Judged) -> Diagnostic:
     size = domain.plain(value.init if at_start else value.change).as_fraction() or Fraction(0)
     when = "at initialisation" if at_start else "once training has moved what it is made of"
     help_ = f"every weight before it is of order one: multiply by n^({size}) more there"
+    if value.kind == "normalised":
+        help_ = "what is normalised there begins smaller than what training adds to it"
+    for name in (n for n, role in point.roles.items() if role is Role.TIED):
+        if not any(site.after.const for site in point.trial.sites.get(name, ())):
+            help_ = f"`{name}` is embedding and readout: multiply what it reads out by n^-1"
     blamed = _too_large_as_stated(point)
     if blamed:
         listed = ", ".join(f"`{name}`" for name in blamed)

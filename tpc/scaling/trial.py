@@ -39,7 +39,8 @@ class Finding:
 
     ``p`` and ``q`` are to be added to the exponents of weights; ``rates`` are values of q that were
     chosen on the way. ``obstacles`` blew up though every weight before them is at its best.
-    ``still`` are weights that never get a gradient. Where all are empty the run has settled.
+    ``still`` are weights that never get a gradient. A run that has ``settled`` blew up nowhere: what
+    is to be added then makes something larger that could be.
     """
 
     rates: Mapping[str, Fraction]
@@ -47,11 +48,7 @@ class Finding:
     q: Mapping[str, Fraction] = field(default_factory=dict)
     obstacles: tuple[Judged, ...] = ()
     still: tuple[str, ...] = ()
-
-    @property
-    def settled(self) -> bool:
-        """Whether nothing is left to change."""
-        return not (self.p or self.q or self.obstacles)
+    settled: bool = False
 
 
 class Trial:
@@ -252,8 +249,6 @@ class Trial:
                 small[name] = (next(n for n, e in ends.items() if e == least), least)
         clear = self._clear(place for place, _ in small.values())
         lower = {name: -e for name, (place, e) in small.items() if place in clear}
-        if lower:
-            return Finding(self.rates, p=lower)
         slow, still, inner = {}, [], self._inner_actions()
         for name, step in steps.items():
             action = self._action(name, step)
@@ -263,7 +258,7 @@ class Trial:
                 still.append(name)
             elif self.unknowns[name].free_q and min(reached) > 0:
                 slow[name] = -min(reached)
-        return Finding(self.rates, q=slow, still=tuple(still))
+        return Finding(self.rates, p=lower, q=slow, still=tuple(still), settled=True)
 
     # -- numbers ---------------------------------------------------------------------------------
 
