@@ -39,8 +39,8 @@ class Finding:
 
     ``p`` and ``q`` are to be added to the exponents of weights; ``rates`` are values of q that were
     chosen on the way. ``obstacles`` blew up though every weight before them is at its best.
-    ``still`` are weights that never get a gradient. A run that has ``settled`` blew up nowhere: what
-    is to be added then makes something larger that could be.
+    ``still`` are weights that never get a gradient. A run that has ``settled`` blew up nowhere:
+    what is to be added then makes something larger that could be.
     """
 
     rates: Mapping[str, Fraction]
