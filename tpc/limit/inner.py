@@ -17,12 +17,19 @@ from tpc.ops.contract import CONTRACT
 MAX_ENTRIES = 20_000
 
 
+SMALLER = (
+    "kernels of large images and long sequences are not supported yet: make the finite axes smaller"
+)
+
+
 def inner(g: Node, h: Node, context: MomentContext, cross: bool) -> Moment:
     """Return the limit of the inner product of g at x and h at x' (at x unless ``cross``).
 
     Raises:
         MissingRule: a matrix that is no sum of outer products.
     """
+    if g.type.sort == g.type.rank == h.type.rank == 1:
+        return _entrywise(g, h, context, cross)
     memo: dict[tuple[Node, Node], Moment] = {}
     parts_g, parts_h = _addends(g), _addends(h)
     found = []
@@ -82,6 +89,8 @@ def _is_sum_of_outer(node: Node) -> bool:
     left, right, out = _pattern_labels(node)
     x, y = node.operands
     sorts = {x.type.sort, y.type.sort}
+    if weight_below(x) is not None or weight_below(y) is not None:
+        return False
     summed = (set(left) | set(right)) - set(out)
     return sorts == {0, 1} and summed == set(left) & set(right) and not set(summed) & set(out)
 
@@ -135,7 +144,12 @@ def _entrywise(a: Node, b: Node, context: MomentContext, cross: bool) -> Moment:
 def _matrices(a: Node, b: Node, context: MomentContext, cross: bool) -> Moment:
     """Return the inner product of sums of outer products, by finite positions."""
     found = []
-    for left, right in itertools.product(_outer_terms(a), _outer_terms(b)):
+    terms = _outer_terms(a), _outer_terms(b)
+    if len(terms[0]) * len(terms[1]) > MAX_ENTRIES:
+        raise LimitRefusal(
+            f"a gradient sums over {len(terms[0])} positions: {len(terms[0])}^2 pairs", a, SMALLER
+        )
+    for left, right in itertools.product(*terms):
         if left[0] != right[0]:
             continue
         rows = context.moment(left[1], right[1], cross)

@@ -81,6 +81,8 @@ def nothing(noise: Affine | None) -> Moment:
 
 def scaled(moment: Moment, factor: Coefficient) -> Moment:
     """Return a moment times a coefficient."""
+    if factor.is_one or (moment.is_zero and moment.noise is None):
+        return moment
     if factor.is_zero:
         return NOTHING
     noise = None if moment.noise is None else moment.noise + factor.power
@@ -91,9 +93,11 @@ def scaled(moment: Moment, factor: Coefficient) -> Moment:
 
 def product(*moments: Moment) -> Moment:
     """Return the product of moments."""
-    power, noise = Affine.of(0), None
-    vanishes = False
-    for m in moments:
+    if any(m.is_zero and m.noise is None for m in moments):
+        return NOTHING
+    first, *rest = moments
+    power, noise, vanishes = first.power, first.noise, first.is_zero
+    for m in rest:
         own = None if m.is_zero else m.power
         before = None if vanishes else power
         noise = _largest(_plus(noise, own), _plus(m.noise, before), _plus(noise, m.noise))
@@ -107,6 +111,8 @@ def product(*moments: Moment) -> Moment:
 def total(moments: Sequence[Moment]) -> Moment:
     """Return the sum of moments, of which only the leading power of the width is kept."""
     present = [m for m in moments if not m.is_zero]
+    if len(moments) == 1:
+        return moments[0]
     noise = _largest(*(m.noise for m in moments))
     if not present:
         return nothing(noise)
@@ -124,9 +130,10 @@ def _plus(a: Affine | None, b: Affine | None) -> Affine | None:
 
 def _largest(*powers: Affine | None) -> Affine | None:
     """Return the largest power; None stands for nothing at all."""
-    distinct = {p for p in powers if p is not None}
-    if len(distinct) < 2:
-        return distinct.pop() if distinct else None
+    present = [p for p in powers if p is not None]
+    if not present or all(p == present[0] for p in present):
+        return present[0] if present else None
+    distinct = set(present)
     return Affine.of(max(power_of(p) for p in distinct))
 
 

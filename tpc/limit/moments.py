@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from tpc.ir.module import ParamSpec
     from tpc.ir.node import Node
 
-MAX_STATES = 60_000
+MAX_STATES = 250_000
 """Expectations that one derivation may visit before it is refused."""
+MAX_PAIRS = 40_000
+"""Pairs of terms of two sums that one expectation may have."""
 
 
 class MomentContext:
@@ -111,15 +113,19 @@ class MomentContext:
             answer = None if known is None else _lifted(known, lift)
             if known is None:
                 if len(self._moments) > MAX_STATES:
-                    raise LimitRefusal(
-                        f"the recursion has more than {MAX_STATES} moments, one for every pair of "
-                        "positions",
-                        inner[0].node,
-                        "kernels of large images and long sequences are not supported yet: "
-                        "make the finite axes smaller",
-                    )
+                    raise too_many(MAX_STATES, inner[0].node)
                 stack.append((inner, reduce(self, inner), lift))
         return self._moments[root]
+
+
+def too_many(count: int, node: Node) -> LimitRefusal:
+    """Return the refusal of a recursion over too many pairs of positions."""
+    return LimitRefusal(
+        f"the recursion has {count} moments or more, one for every pair of positions",
+        node,
+        "kernels of large images and long sequences are not supported yet: "
+        "make the finite axes smaller",
+    )
 
 
 def _lifted(moment: Moment, side: int | None) -> Moment:

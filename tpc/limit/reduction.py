@@ -112,12 +112,27 @@ def _expand(context: MomentContext, factors: Key, factor: Factor) -> Rule:
     assert isinstance(form, Polynomial)
     at = factors.index(factor)
     others = factors[:at] + factors[at + 1 :]
+    _require_few(context, len(form.terms), others)
     parts = []
     for coefficient, entries in form.terms:
         wanted = (*others, *(Factor(*entry, factor.side) for entry in entries))
         part = yield wanted
         parts.append(scaled(part, coefficient))
     return total(parts)
+
+
+def _require_few(context: MomentContext, count: int, others: Key) -> None:
+    """Refuse at once where two long sums meet: every pair of their terms is a moment.
+
+    Raises:
+        LimitRefusal: there are too many pairs.
+    """
+    from tpc.limit.moments import MAX_PAIRS, too_many
+
+    for f in others:
+        form = context.form(f.entry)
+        if isinstance(form, Polynomial) and count * len(form.terms) > MAX_PAIRS:
+            raise too_many(count * len(form.terms), f.node)
 
 
 def _deterministic(context: MomentContext, factors: Key) -> Rule:
