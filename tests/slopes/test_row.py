@@ -63,6 +63,14 @@ def test_zero_is_zero() -> None:
     assert row(lambda n: 1.0, math.inf).verdict is Verdict.DIFFERS
 
 
+def test_a_few_dead_networks_do_not_matter() -> None:
+    full = row(lambda n: 2.0, Fraction(0), seeds=5)
+    sizes = tuple((*found[1:], 0.0) for found in full.sizes)
+    assert Row("z", "change", Fraction(0), WIDTHS, sizes).verdict is Verdict.AGREES
+    sizes = tuple((*found[:2], 0.0, 0.0, 0.0) for found in full.sizes)
+    assert Row("z", "change", Fraction(0), WIDTHS, sizes).slope is None
+
+
 def test_what_is_not_finite_differs() -> None:
     assert row(lambda n: math.inf, Fraction(0)).verdict is Verdict.DIFFERS
     assert row(lambda n: math.nan, Fraction(0)).slope is None

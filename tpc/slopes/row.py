@@ -70,8 +70,15 @@ class Row:
 
     @property
     def finite(self) -> bool:
-        """Whether every size is a positive number with a square (else there is no slope)."""
-        return all(1 / _HUGE < x < _HUGE for found in self.sizes for x in found)
+        """Whether every size is a number with a square, and positive (else there is no slope).
+
+        Some networks may have size zero (a gate that is shut), if most of a width have not.
+        """
+        return all(
+            all(0 <= x < _HUGE for x in found)
+            and 2 * sum(x > 1 / _HUGE for x in found) > len(found)
+            for found in self.sizes
+        )
 
     @property
     def zero(self) -> bool:
@@ -92,6 +99,8 @@ class Row:
             return None
         squares = self._squares()
         seeds = len(squares)
+        if seeds == 2 and not squares.all():
+            return None
         without = [self._slope((squares.sum(axis=0) - one) / (seeds - 1)) for one in squares]
         centre = sum(without) / seeds
         return math.sqrt((seeds - 1) / seeds * sum((each - centre) ** 2 for each in without))
