@@ -28,8 +28,16 @@ if TYPE_CHECKING:
 _LARGEST_PROGRAM = 16 * 2**20
 
 
-def compile(path: str | Path | None = None, *, text: str | None = None) -> Program:
+def compile(
+    path: str | Path | None = None,
+    *,
+    text: str | None = None,
+    changes: Mapping[str, Override] | None = None,
+) -> Program:
     """Compile a program from a file or from its text.
+
+    ``changes`` are made at once, as by :meth:`Program.with_`: the program without them may have
+    errors, such as params that no parametrization scales.
 
     Raises:
         TpcError: the file cannot be read, or the program has errors (``.diagnostics``).
@@ -37,7 +45,7 @@ def compile(path: str | Path | None = None, *, text: str | None = None) -> Progr
     if (path is None) == (text is None):
         raise TypeError("compile takes a path or text=..., one of the two")
     source = Source.of(text) if text is not None else read_source(Path(path or ""))
-    program = Program(Compilation(source))
+    program = Program(Compilation(source).with_overrides(changes or {}))
     program.module  # noqa: B018 - errors are raised here, not at first use
     return program
 

@@ -17,7 +17,7 @@ import click
 
 from tpc.cli_data import positive_integers, run_command, seeds_of, simulate_command
 from tpc.cli_scaling import alignment_option, assuming, phase_command
-from tpc.cli_solve import EXPORTS, GAUGES, solve_command
+from tpc.cli_solve import EXPORTS, GAUGES, compiled_for_solving, solve_command
 from tpc.diagnostics import FORMATS, Diagnostic, TpcError, render
 from tpc.version import __version__
 
@@ -74,8 +74,7 @@ def _compile(file: Path, settings: Sequence[str]) -> Any:
         if not equals or not name.strip() or not value.strip():
             raise click.BadParameter(f"{setting!r} is not NAME=VALUE", param_hint="--set")
         changes[name.strip()] = value.strip()
-    program = compile(file)
-    return program.with_(**changes) if changes else program
+    return compile(file, changes=changes)
 
 
 def _print(result: Any, text: str, as_json: bool) -> None:
@@ -181,7 +180,7 @@ def phase(file: Path, settings: Sequence[str], form: str, as_json: bool, **reque
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="File of the export.")
 def solve(file: Path, settings: Sequence[str], form: str, as_json: bool, **request: Any) -> None:
     """Solve for the maximal-update parametrization under the program's optimizer."""
-    program = _compile(file, settings)
+    program = compiled_for_solving(partial(_compile, file), settings)
     report = partial(_report_notes, form=form)
     _print(*solve_command(program, report, **request), as_json)
 

@@ -8,12 +8,30 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tpc.diagnostics import TpcError
+
 if TYPE_CHECKING:
     from tpc.api import Program
     from tpc.diagnostics import Diagnostic
 
 GAUGES = ("table8", "table3", "table9", "unit", "equal")
 EXPORTS = ("json", "torch", "optax")
+
+
+def compiled_for_solving(
+    compile_: Callable[[Sequence[str]], Program], settings: Sequence[str]
+) -> Program:
+    """Compile a program; one that says nothing of how weights scale is what is solved best.
+
+    Raises:
+        TpcError: the program has other errors.
+    """
+    try:
+        return compile_(settings)
+    except TpcError as error:
+        if {found.code for found in error.diagnostics} != {"E0409"}:
+            raise
+    return compile_([*settings, "parametrization=mup"])
 
 
 def solve_command(
