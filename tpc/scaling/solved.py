@@ -305,7 +305,7 @@ def _stuck(name: str, update: Fraction | float, point: Point) -> tuple[str, str,
         return "warning", kept, "`--everything` solves for stated exponents, too"
     if update == math.inf:
         why = "something beside it is zero, and stays so: check `init zero`"
-        return "error", "no maximal update: {} never gets a gradient", why
+        return "error", "no maximal update: no gradient ever reaches {}", why
     return "error", f"no maximal update: only updates of size {size} at " + "{}", _SADDLE
 
 
