@@ -21,6 +21,8 @@ _NUMPY_ONLY = {
     "paired_sum",
     "input_slice",
     "own_gram",
+    "own_matches",
+    "pair_matches",
     "softmax_share",
     "pair_gram",
 }
@@ -139,7 +141,7 @@ def module_source(
     rows = Rows(plan, single)
     main = _pairs(plan, rows, single)
     describe = _describe(plan, single)
-    needed = {*single.runtime, *rows.runtime, "pair_gram", "own_gram"}
+    needed = {*single.runtime, *rows.runtime, "pair_gram", "own_gram", "pair_matches"}
     for phi in single.functions:
         needed.update(phi.helpers)
     parts = [
@@ -249,8 +251,8 @@ def _describe(plan: Schedule, single: Single) -> str:
 
 def _evaluate(plan: Schedule, single: Single, kernels: Kernels) -> str:
     grams = "".join(
-        f"pair_gram(data, data2, {g.left.name!r}, {g.left.place!r}, "
-        f"{g.right.name!r}, {g.right.place!r}), "
+        f"{'pair_matches' if g.left.tokens else 'pair_gram'}(data, data2, "
+        f"{g.left.name!r}, {g.left.place!r}, {g.right.name!r}, {g.right.place!r}), "
         for g in plan.grams
     )
     count = len(single.series)

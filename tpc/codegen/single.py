@@ -74,9 +74,10 @@ class Single:
     def _right_side(self, e: ex.Expression) -> str:
         match e:
             case ex.Gram(left=left, right=right):
-                self.runtime.add("own_gram")
+                function = "own_matches" if left.tokens else "own_gram"
+                self.runtime.add(function)
                 parts = (left.name, left.place, right.name, right.place)
-                return f"own_gram(data, {', '.join(map(repr, parts))})"
+                return f"{function}(data, {', '.join(map(repr, parts))})"
             case ex.Sum():
                 return sum_source(e, {t: self.name(t) for t, _ in e.terms})
             case ex.Product(factors=factors):

@@ -55,6 +55,44 @@ def summed(x: Node, axes: tuple[int, ...], index: Index) -> Form:
     return Mean(terms) if averaged else Polynomial(terms)
 
 
+def lookup(node: Node, index: Index, context: MomentContext) -> Form:
+    """Return the form of an entry of ``gather``: a weight against a token's indicator vector.
+
+    Raises:
+        MissingRule: a table that is no weight, or integers that are no input's.
+    """
+    from tpc.ops.param import PARAM
+
+    table, ids = node.operands
+    if table.op is not PARAM:
+        raise MissingRule(node, "limit", "a look-up in something else than a weight")
+    spec = context.params[table.attrs["name"]]
+    if spec.init == "zero":
+        return Polynomial(())
+    if spec.init == "one":
+        return Polynomial(((Coefficient.of(1), ()),))
+    place = token(ids, index[: ids.type.rank], context)
+    return Gaussian(spec.name, data=place, weight=(None, *index[ids.type.rank :]))
+
+
+def token(ids: Node, index: Index, context: MomentContext) -> Slice:
+    """Return where a token stands in an integer input.
+
+    Raises:
+        MissingRule: the integers are not entries of an input.
+    """
+    from tpc.ops.index_map import IndexMap
+    from tpc.ops.input import INPUT
+
+    while isinstance(ids.op, IndexMap):
+        source = context.source(ids, index)
+        assert source is not None
+        ids, index = source
+    if ids.op is not INPUT:
+        raise MissingRule(ids, "limit", "integers that are computed")
+    return Slice(ids.attrs["name"], index, tokens=True)
+
+
 def _random_weight(node: Node, context: MomentContext) -> bool:
     param = weight_below(node)
     return param is not None and context.params[param.attrs["name"]].init != "one"

@@ -178,6 +178,8 @@ class _Writer:
             case ex.Gram(left=left, right=right, cross=cross):
                 other = f"{right}'" if cross or self.side else f"{right}"
                 first = f"{left}'" if self.side else f"{left}"
+                if left.tokens:
+                    return f"[{first} = {other}]"
                 if self.style.latex:
                     return rf"\langle {first}, {other} \rangle"
                 return f"<{first}, {other}>"

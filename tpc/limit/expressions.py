@@ -47,10 +47,14 @@ class Number(Expression):
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """Part of an input: ``place`` fixes some axes (0-based) and sums over the others (None)."""
+    """Part of an input: ``place`` fixes some axes (0-based) and sums over the others (None).
+
+    ``tokens``: an integer input, as the indicator vectors of its entries.
+    """
 
     name: str
     place: tuple[int | None, ...]
+    tokens: bool = False
 
     def __str__(self) -> str:
         if all(axis is None for axis in self.place):
@@ -61,7 +65,10 @@ class Slice:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Gram(Expression):
-    """``sum of left(x) * right(x')`` over the free axes of two slices of equal free axes."""
+    """``sum of left(x) * right(x')`` over the free axes of two slices of equal free axes.
+
+    Of tokens: the number of places at which they are equal.
+    """
 
     left: Slice
     right: Slice
@@ -210,9 +217,6 @@ def at(side: int, inner: Expression) -> Expression:
     """Return a single-input expression at x or at x'; numbers are the same everywhere."""
     if isinstance(inner, Number):
         return inner
-    if isinstance(inner, Sum) and inner.constant.is_zero and len(inner.terms) == 1:
-        ((term, weight),) = inner.terms
-        return scale(at(side, term), weight)
     found: Expression = _intern(At, True, side, inner)
     return found
 
@@ -222,6 +226,10 @@ def _linear(e: Expression) -> tuple[Constant, tuple[tuple[Expression, Constant],
         return e.value, ()
     if isinstance(e, Sum):
         return e.constant, e.terms
+    if isinstance(e, At) and isinstance(e.inner, Sum):
+        constant, terms = _linear(e.inner)
+        if constant.is_zero and len(terms) == 1:
+            return ZERO, ((at(e.side, terms[0][0]), terms[0][1]),)
     return ZERO, ((e, ONE),)
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from tpc.exact import Coefficient
+from tpc.exact import Coefficient, Constant
 
 if TYPE_CHECKING:
     from tpc.ir.node import Node
@@ -93,8 +93,15 @@ class Share:
     masks: tuple[Entry, ...] = ()
 
 
+@dataclass(frozen=True)
+class Mask:
+    """One with probability ``keep``, else zero; each coordinate and each sample has its own."""
+
+    keep: Constant
+
+
 Number = Mean | Root | Share
-Form = Polynomial | Data | Gaussian | Function | Number
+Form = Polynomial | Data | Gaussian | Function | Mask | Number
 
 
 def same(entry: Entry) -> Polynomial:

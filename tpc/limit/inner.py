@@ -7,12 +7,13 @@ import itertools
 from tpc.exact import Affine, Coefficient
 from tpc.ir.node import Node
 from tpc.limit import expressions as ex
-from tpc.limit.contraction import input_slice, weight_below
+from tpc.limit.contraction import input_slice, token, weight_below
 from tpc.limit.forms import Entry
 from tpc.limit.moment import NOTHING, LimitRefusal, Moment, block_size, product, scaled, total
 from tpc.limit.moments import MomentContext
 from tpc.ops.base import MissingRule
 from tpc.ops.contract import CONTRACT
+from tpc.ops.gather import SCATTER_ADD
 
 MAX_ENTRIES = 20_000
 
@@ -64,6 +65,8 @@ def _inner_of(a: Node, b: Node, context: MomentContext, cross: bool) -> Moment:
     if _is_outer(a) and _is_outer(b) and _pattern(a) == _pattern(b):
         sides = zip(a.operands, b.operands, strict=True)
         return product(*(inner(u, v, context, cross) for u, v in sides))
+    if a.op is b.op is SCATTER_ADD and not (a.attrs["sum_batch"] or b.attrs["sum_batch"]):
+        return _scattered(a, b, context, cross)
     if _is_sum_of_outer(a) and _is_sum_of_outer(b) and _pattern(a) == _pattern(b):
         return _slices(a, b, context, cross)
     if a.type.sort == 2:
@@ -102,6 +105,27 @@ def _slices(a: Node, b: Node, context: MomentContext, cross: bool) -> Moment:
     for u, v in left:
         for w, z in right:
             found.append(product(inner(u, w, context, cross), inner(v, z, context, cross)))
+    return total(found)
+
+
+def _scattered(a: Node, b: Node, context: MomentContext, cross: bool) -> Moment:
+    """Return ``sum over t, t' of [ids_t = ids'_t'] <u_t, u_t'>`` for rows added up by tokens."""
+    from tpc.ops.index import index
+
+    sides = []
+    for x, ids in (a.operands, b.operands):
+        rows = []
+        for place in itertools.product(*(range(int(dim.count)) for dim in ids.type.dims)):
+            row = x
+            for position in place:
+                row = index(row, 0, position)
+            rows.append((token(ids, place, context), row))
+        sides.append(rows)
+    found = []
+    for left, u in sides[0]:
+        for right, v in sides[1]:
+            same = Moment(ex.gram(left, right, cross), Affine.of(0))
+            found.append(product(same, inner(u, v, context, cross)))
     return total(found)
 
 

@@ -66,6 +66,8 @@ def _value(
             return np.asarray(value.value)
         case ex.Gram(left=a, right=b):
             x, y = input_slice(data[0], a.name, a.place), input_slice(data[1], b.name, b.place)
+            if a.tokens:
+                return np.asarray((x == y).sum(axis=1), dtype=np.float64)
             return np.asarray(np.einsum("nm,nm->n", x, y))
         case ex.Sum(constant=constant, terms=terms):
             total = np.asarray(constant.value)

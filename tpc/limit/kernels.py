@@ -19,7 +19,7 @@ from tpc.limit import expressions as ex
 from tpc.limit.contraction import weight_below
 from tpc.limit.forms import Entry, Gaussian, Polynomial
 from tpc.limit.inner import inner
-from tpc.limit.moment import LimitRefusal, Moment, scaled
+from tpc.limit.moment import LimitRefusal, Moment, require_quiet, scaled
 from tpc.limit.moments import MomentContext
 from tpc.ops.contract import CONTRACT
 from tpc.ops.rate import step_coefficient
@@ -59,8 +59,8 @@ def derive(module: Module, kind: str) -> Kernels:
     _require_no_transposes(output, context)
     kept, dropped = _axes(output, context)
     places = [_place(output, kept, p) for p in _positions(output, kept)]
+    notes = (*_copies_note(output, dropped), *_masks_note(output))
     if kind == "nngp":
-        notes = _copies_note(output, dropped)
         entries, diagonal = (
             tuple(
                 _finite(context.moment((output, a), (output, b), cross), output)
@@ -68,8 +68,10 @@ def derive(module: Module, kind: str) -> Kernels:
             )
             for cross in (True, False)
         )
+        if all(ex.is_zero(e) for e in (*entries, *diagonal)):
+            notes = (*notes, *_vanishing_note(module, context, (output, places[0])))
         return Kernels(_sizes(output, kept), entries, diagonal, notes=notes)
-    return _ntk(module, context, output, kept, places, _copies_note(output, dropped))
+    return _ntk(module, context, output, kept, places, notes)
 
 
 def _finite(moment: Moment, node: Node) -> ex.Expression:
@@ -78,6 +80,7 @@ def _finite(moment: Moment, node: Node) -> ex.Expression:
     Raises:
         LimitRefusal: it diverges, or its power of the width has no value.
     """
+    require_quiet(moment, node)
     if moment.is_zero:
         return moment.value
     if not moment.power.is_constant or moment.power.const > 0:
@@ -100,6 +103,11 @@ def _axes(output: Node, context: MomentContext) -> tuple[list[int], list[int]]:
         if not dim.width:
             (dropped if _copies(output, axis, context) else kept).append(axis)
     return kept, dropped
+
+
+def output_axes(module: Module) -> tuple[list[int], list[int]]:
+    """Return the axes of the output that kernels keep, and those of independent copies."""
+    return _axes(module.output.node, MomentContext(module.params))
 
 
 def _copies(output: Node, axis: int, context: MomentContext) -> bool:
@@ -137,6 +145,28 @@ def _copies_note(output: Node, dropped: list[int]) -> tuple[str, ...]:
     if not counts:
         return ()
     return (f"the {' x '.join(counts)} outputs are independent copies with this kernel",)
+
+
+def _masks_note(output: Node) -> tuple[str, ...]:
+    from tpc.ops.bernoulli import BERNOULLI
+
+    if not any(node.op is BERNOULLI for node in walk([output])):
+        return ()
+    return (
+        "random masks are drawn anew for every sample; K(x, x) and all variances share their own",
+    )
+
+
+def _vanishing_note(module: Module, context: MomentContext, entry: Entry) -> tuple[str, ...]:
+    """Say how large an output is whose kernel vanishes, and where to see its kernel."""
+    own = context.moment(entry, entry, cross=False)
+    if own.is_zero:
+        return ("the output is zero at initialisation",)
+    factor = "n" if -own.power == 1 else f"n^({-own.power})"
+    return (
+        f"the output at initialisation is of size n^({own.power / 2}): {factor} times its kernel "
+        "has a limit, which --set parametrization=ntk derives",
+    )
 
 
 # -- what may be taken as independent --------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
 
+    from tpc.feature import Run
     from tpc.ir.module import Module
     from tpc.ir.node import Node
+    from tpc.limit.descent import Start
 
 _READING = (
     "E[f(u) g(v) | S]: u at x and v at x' are Gaussian with covariance S(x, x') and the variances "
@@ -200,6 +202,57 @@ class Limit:
                 Diagnostic("E0962", str(error), help="ask for less: evaluate(..., tolerance=1e-6)")
             ) from error
         return found
+
+    def train(
+        self,
+        data: Mapping[str, Any],
+        steps: int,
+        *,
+        test: Mapping[str, Any] | None = None,
+        batches: Sequence[Any] | None = None,
+        start: Start = "draw",
+        draws: int = 256,
+        seed: int = 0,
+        tolerance: float = 1e-10,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Run:
+        """Train in the kernel regime, under the program's own loss and optimizer.
+
+        ``data`` has an array (N, axes) for every input and target, ``test`` the points of interest
+        (by default those of ``data``). Every step sees all samples, or those of ``batches[step]``.
+        Before training f is a draw of its Gaussian process by ``seed`` (zero where that vanishes),
+        or what ``start = (f at data, f at test)`` says. With ``start="mean"`` the result is the
+        mean over initialisations: exact for a quadratic loss, else over ``draws`` draws, with its
+        standard error. ``tolerance`` bounds the error of the kernels' expectations. See
+        :mod:`tpc.limit.descent`.
+
+        Raises:
+            TpcError: this is no tangent kernel, data or request do not fit the program, or its
+                training is not that of a fixed kernel (adam, weight decay, clipping).
+        """
+        from tpc.limit.descent import descend
+
+        if self.kind != "ntk":
+            raise TpcError(
+                Diagnostic(
+                    "E0967",
+                    "training in the kernel regime is governed by the NTK, not by the NNGP",
+                    help='program.limit("ntk").train(...)',
+                )
+            )
+        return descend(
+            self,
+            lambda: limit(self.module, "nngp"),
+            data,
+            steps,
+            test=test,
+            batches=batches,
+            start=start,
+            draws=draws,
+            seed=seed,
+            tolerance=tolerance,
+            progress=progress,
+        )
 
     @cached_property
     def is_long(self) -> bool:

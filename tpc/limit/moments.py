@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from tpc.limit import expressions as ex
-from tpc.limit.forms import Data, Entry, Form, Gaussian
+from tpc.limit.forms import Data, Entry, Form, Gaussian, Mask
 from tpc.limit.moment import Factor, Key, LimitRefusal, Moment, Rule
-from tpc.limit.reduction import DATA, law, operands, reduce
+from tpc.limit.reduction import DATA, MASK, law, operands, reduce
 
 if TYPE_CHECKING:
     from tpc.ir.module import ParamSpec
@@ -75,8 +75,9 @@ class MomentContext:
             if missing:
                 stack.extend(missing)
                 continue
-            own = {law(form)} if isinstance(form, Gaussian) else set()
+            own: set[Any] = {law(form)} if isinstance(form, Gaussian) else set()
             own |= {DATA} if isinstance(form, Data) else set()
+            own |= {(MASK, top)} if isinstance(form, Mask) else set()
             self._sources[top] = frozenset(own).union(*(self._sources[e] for e in below))
             stack.pop()
         return self._sources[entry]

@@ -13,7 +13,18 @@ from typing import TYPE_CHECKING
 
 from tpc.exact import Affine, Coefficient, Constant
 from tpc.limit import expressions as ex
-from tpc.limit.forms import Data, Entry, Form, Function, Gaussian, Mean, Polynomial, Root, Share
+from tpc.limit.forms import (
+    Data,
+    Entry,
+    Form,
+    Function,
+    Gaussian,
+    Mask,
+    Mean,
+    Polynomial,
+    Root,
+    Share,
+)
 from tpc.limit.moment import (
     NOTHING,
     Factor,
@@ -69,7 +80,7 @@ def _value(context: MomentContext, entry: Entry, form: Form) -> Moment:
             return _root(number(context, inner), exponent, entry[0])
         case Share():
             return _share(context, form, entry[0])
-        case Gaussian():
+        case Gaussian() | Mask():
             raise MissingRule(entry[0], "limit", "it stays random in the limit")
 
 

@@ -12,7 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 from tpc.exact import Affine, Coefficient
 from tpc.limit import expressions as ex
-from tpc.limit.forms import Data, Entry, Form, Function, Gaussian, Polynomial, Root, Share
+from tpc.limit.forms import (
+    Data,
+    Entry,
+    Form,
+    Function,
+    Gaussian,
+    Mask,
+    Polynomial,
+    Root,
+    Share,
+)
 from tpc.limit.moment import (
     NOTHING,
     Factor,
@@ -34,6 +44,7 @@ if TYPE_CHECKING:
     from tpc.ops.activations import Activation
 
 VANISHING = Polynomial(())
+MASK = "mask"  # marks the sources of an entry that are random masks
 DATA = ("", ())  # stands for the inputs among the sources of an entry
 
 
@@ -71,6 +82,13 @@ def reduce(context: MomentContext, factors: Key) -> Rule:
     expandable = [f for f in factors if f.activation is None and _is_sum(context, f)]
     if expandable:
         return (yield from _expand(context, factors, max(expandable, key=lambda f: f.order)))
+    mask = context.form(factors[0].entry)
+    if (
+        isinstance(mask, Mask)
+        and all(f == factors[0] for f in factors)
+        and not factors[0].activation
+    ):
+        return Moment(ex.number(mask.keep), Affine.of(0))  # powers of zero and one
     if context.sources(factors[0].entry) <= {DATA}:
         return (yield from _deterministic(context, factors))
     return (yield from _gaussian(context, _merged(factors)))
@@ -93,7 +111,9 @@ def _clusters(context: MomentContext, factors: Key) -> list[Key]:
     """Split factors into groups without a common Gaussian; numbers form one group."""
     groups: list[tuple[set[Any], list[Factor]]] = []
     for f in factors:
-        own = set(context.sources(f.entry)) or {None}
+        own: set[Any] = {(s, f.side) if s[0] == MASK else s for s in context.sources(f.entry)} or {
+            None
+        }
         members = [f]
         rest = []
         for sources, others in groups:
@@ -298,6 +318,8 @@ def _covariance(context: MomentContext, a: Factor, b: Factor) -> Rule:
         return NOTHING
     variance = weight_variance(context.params[g.param], g.contracted)
     if g.data is not None and h.data is not None:
+        if g.data.tokens != h.data.tokens:
+            raise MissingRule(a.node, "limit", "one weight on tokens and on numbers")
         if g.weight != h.weight:
             return NOTHING
         product = ex.gram(g.data, h.data, a.side != b.side)

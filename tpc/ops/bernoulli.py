@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 from tpc.exact import Constant
 from tpc.ir.node import make
 from tpc.ir.types import Dim, TensorType
-from tpc.ops.base import EvalContext, Op
+from tpc.ops.base import EvalContext, MissingRule, Op
 
 if TYPE_CHECKING:
     from tpc.ir.node import Node
+    from tpc.limit.forms import Form, Index
+    from tpc.limit.moments import MomentContext
     from tpc.ops.base import Array
     from tpc.scaling.interpret import ScalingContext
     from tpc.scaling.state import Size
@@ -34,6 +36,15 @@ class Bernoulli(Op):
 
     def exponents(self, node: Node, sizes: Sequence[Size], context: ScalingContext) -> Size:
         return context.constant(node)
+
+    def limit(self, node: Node, index: Index, context: MomentContext) -> Form:
+        from tpc.limit.forms import Mask
+
+        if not node.type.sort:
+            raise MissingRule(
+                node, "limit", "masks on values without a width, whose kernel stays random"
+            )
+        return Mask(node.attrs["keep"])
 
     def evaluate(self, node: Node, arrays: Sequence[Array], context: EvalContext) -> Array:
         import numpy as np

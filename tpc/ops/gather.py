@@ -12,6 +12,8 @@ from tpc.ops.scale import SCALE, scale
 
 if TYPE_CHECKING:
     from tpc.ir.node import Node
+    from tpc.limit.forms import Form, Index
+    from tpc.limit.moments import MomentContext
     from tpc.ops.base import Array
     from tpc.scaling.interpret import ScalingContext
     from tpc.scaling.state import Size
@@ -35,6 +37,12 @@ class Gather(Op):
 
     def exponents(self, node: Node, sizes: Sequence[Size], context: ScalingContext) -> Size:
         return context.same(node, sizes[0])
+
+    def limit(self, node: Node, index: Index, context: MomentContext) -> Form:
+        """Return a row's entry: Gaussian, and equal where the tokens are."""
+        from tpc.limit.contraction import lookup
+
+        return lookup(node, index, context)
 
     def evaluate(self, node: Node, arrays: Sequence[Array], context: EvalContext) -> Array:
         import numpy as np

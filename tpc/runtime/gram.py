@@ -41,6 +41,30 @@ def pair_gram(
     return np.ascontiguousarray(left @ right.T)
 
 
+def own_matches(
+    data: Mapping[str, Any], name1: str, place1: Place, name2: str, place2: Place
+) -> Array:
+    """Return the number of equal tokens (N,) of two slices of the same samples."""
+    left, right = input_slice(data, name1, place1), input_slice(data, name2, place2)
+    return np.asarray((left == right).sum(axis=1), dtype=np.float64)
+
+
+def pair_matches(
+    data1: Mapping[str, Any],
+    data2: Mapping[str, Any],
+    name1: str,
+    place1: Place,
+    name2: str,
+    place2: Place,
+) -> Array:
+    """Return the number of equal tokens (N1, N2) of slices of two sets of samples."""
+    left, right = input_slice(data1, name1, place1), input_slice(data2, name2, place2)
+    found = np.zeros((len(left), len(right)))
+    for a, b in zip(left.T, right.T, strict=True):
+        found += a[:, None] == b[None, :]
+    return found
+
+
 def softmax_share(position: int, scores: Sequence[Any], masks: Sequence[Any]) -> Array:
     """Return ``m_i exp(s_i) / sum_j m_j exp(s_j)`` (N,) for i = ``position``; zero over zero is 0.
 
