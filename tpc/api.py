@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from tpc.diagnostics import Diagnostic, Source, TpcError
 from tpc.exact import Affine
@@ -189,13 +189,37 @@ class Program:
 
         return rates(largest_rates(self.module))
 
-    def limit(self, kind: str | None = None) -> Limit:
-        """Return the limit: ``nngp``, ``ntk``, or what classify says.
+    @overload
+    def limit(self, kind: Literal["nngp", "ntk"]) -> Limit: ...
+
+    @overload
+    def limit(self, kind: Literal["feature"]) -> FeatureLimit: ...
+
+    @overload
+    def limit(self, kind: str | None = None) -> Limit | FeatureLimit: ...
+
+    def limit(self, kind: str | None = None) -> Limit | FeatureLimit:
+        """Return the limit: ``nngp``, ``ntk``, ``feature``, or what classify says.
+
+        ``train`` of the last two trains the network of infinite width.
+
+        Raises:
+            TpcError: the program has no such limit, or an op has no limit rule.
+        """
+        if kind == "feature" or (kind is None and self._is_feature()):
+            return self.feature_limit()
+        return self.kernel_limit(kind)
+
+    def kernel_limit(self, kind: str | None = None) -> Limit:
+        """Return a kernel limit: ``nngp``, ``ntk``, or the one that classify says.
 
         Raises:
             TpcError: the program has no such limit, or an op has no limit rule.
         """
         return self.compilation.limit(kind or self._kernel_kind())
+
+    def _is_feature(self) -> bool:
+        return self.module.loss is not None and self.classify().kind == "feature"
 
     def feature_limit(self) -> FeatureLimit:
         """Return the limit of training in which features may move; ``train`` evaluates it.

@@ -194,7 +194,7 @@ def derive(
     """Print the limit as equations."""
     program = _compile(file, settings)
     _report_notes(program.notes, form)
-    limit = program.limit(kind)
+    limit = program.kernel_limit(kind)
     text = {"text": limit.text, "latex": limit.latex, "markdown": limit.markdown}[target]()
     _print(limit.to_json(), text, as_json)
 
@@ -215,7 +215,7 @@ def compile_command(
     """Write a stand-alone Python module of Numba kernels that evaluates the limit."""
     program = _compile(file, settings)
     _report_notes(program.notes, form)
-    written = program.limit(kind).write(output, tolerance=tolerance)
+    written = program.kernel_limit(kind).write(output, tolerance=tolerance)
     _print({"schema": 1, "files": [str(path) for path in written]}, f"wrote {written[0]}", as_json)
 
 

@@ -99,7 +99,7 @@ def simulate_command(
         return slopes_command(program, data, test, widths, seeds, steps, plot)
     limit = None
     if against is not None:
-        kernel = program.limit(against)
+        kernel = program.kernel_limit(against)
         points = test or data
         limit = kernel.evaluate({name: points[name] for name in kernel.inputs})
     with progress_bar("simulate", len(widths) * len(seeds) * max(steps, 1)) as show:
@@ -216,7 +216,7 @@ def run_command(
     else:
         found = evaluate(
             program.module,
-            program.limit(kind),
+            program.kernel_limit(kind),
             loaded,
             ridge=ridge,
             time=time,

@@ -59,6 +59,18 @@ def fitting(needs: Needs, points: int, together: bool, replicates: int) -> int:
     return chunk
 
 
+def require(wanted: int, what: str, advice: str) -> None:
+    """Check that so many bytes are there.
+
+    Raises:
+        TpcError: they are not; ``what`` says what needs them, ``advice`` how to need fewer.
+    """
+    there = _available()
+    if wanted > there:
+        said = f"{what} about {wanted / 2**30:,.1f} GB, but {there / 2**30:,.1f} GB are free"
+        raise TpcError(Diagnostic("E0926", said, help=advice))
+
+
 def _available() -> int:
     pages = os.sysconf("SC_AVPHYS_PAGES") if "SC_AVPHYS_PAGES" in os.sysconf_names else 0
     total = os.sysconf("SC_PHYS_PAGES")

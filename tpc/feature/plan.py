@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     from tpc.ir.module import Module
 
 #: ``linear``: coefficients over Gaussians, exact; ``quasi``: no matrices, so an integral of fixed
-#: dimension, by quasi-random points; ``particles``: samples of all Z's.
-Method = Literal["linear", "quasi", "particles"]
+#: dimension, by quasi-random points; ``particles``: samples of all Z's. ``kernel``: training in the
+#: kernel regime (tpc.limit.descent), which this module never chooses.
+Method = Literal["linear", "quasi", "particles", "kernel"]
 
 _LINEAR = (
     ADD, APPLY, BATCH_MEAN, BATCH_SUM, PER_SAMPLE, CONTRACT, FILL, GATHER, SCATTER_ADD, INPUT,

@@ -50,7 +50,7 @@ class Run:
 
     def __repr__(self) -> str:
         text = f"<Run {self.steps} steps, f {self.f.shape}, {self.method}"
-        if self.method != "linear":
+        if self.particles and self.method != "linear":
             text += f", {self.replicates} x {self.particles} particles"
             text += f", error <= {np.nanmax(self.error, initial=0.0):.2g}"
         if self.loss.size:

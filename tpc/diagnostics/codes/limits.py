@@ -47,4 +47,12 @@ CODES = (
         "Predictions take the kernel of the N training samples (N, N), its rows for the test "
         "samples (M, N) and targets (N, k), without NaN or infinity.",
     ),
+    Code(
+        "E0967",
+        "no training under a fixed kernel",
+        "In the kernel regime the outputs move by the tangent kernel times the derivative of the "
+        "loss. That describes gradient descent, with momentum or without, at one learning rate for "
+        "each weight, on a loss that is a function of the output. Other optimizers (adam, sign), "
+        "weight decay and bounds on gradients change the initial weights or the kernel itself.",
+    ),
 )
