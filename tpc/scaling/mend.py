@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from tpc.diagnostics import TpcError
 from tpc.exact import Affine, Coefficient, Constant
-from tpc.ir.node import replace as replace_nodes
+from tpc.ir.node import make, walk
 from tpc.ops.scale import scale
 from tpc.scaling.classification import Kind
 from tpc.scaling.classify import classify
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from tpc.ir.module import Module
     from tpc.ir.node import Node
     from tpc.scaling.classification import Evidence
-    from tpc.scaling.region import Region
 
 _CHANGE = "the change of an exponent"  # no symbol of a program: names there have no spaces
 
@@ -103,40 +102,133 @@ def _family(name: str) -> str:
 def mend(evidence: Evidence) -> Mend | None:
     """Return the smallest change that mends a program, None where no single change does.
 
-    Changes after which training moves the output come first, then changes of one weight or value
-    before changes of several, then small ones.
+    Changes after which training moves the output come first, then changes of one declaration or
+    value before those of all weights, then small ones. In a large program only changes by the first
+    excess, and by half of it, are tried, a few times, and the first that mends it is taken.
     """
-    order = _ORDERS[_what_breaks(evidence)]
+    search = _Search(evidence)
+    order = search.order
 
-    def rank(found: Mend) -> tuple[bool, bool, Fraction, int]:
-        several = len(found.weights) > 1
-        return (found.kind is Kind.TRIVIAL, several, abs(found.change), order.index(found.which))
+    def rank(found: Mend) -> tuple[bool, Fraction, int]:
+        return (found.kind is Kind.TRIVIAL, abs(found.change), order.index(found.which))
 
-    return min(_mends(evidence), key=rank, default=None)
-
-
-def _what_breaks(evidence: Evidence) -> str:
-    run = evidence.run
-    first = [*run.blown, *(value for value, _ in run.growing), *run.vanished][:1]
-    if any(value.kind == SCORE for value in first):
-        return "score"
-    return "training" if run.steps else "initialisation"
-
-
-def _mends(evidence: Evidence) -> Iterator[Mend]:
-    module = evidence.module
-    for names in _groups(module, evidence.witness.support()):
-        for which in ("a", "b", "c"):
-            if _matters(module, names, which):
-                yield from _of_weights(module, names, which)
-    nodes = _broken(evidence)
-    if nodes:
-        yield from _of_value(module, nodes)
-    yield from _of_decay(evidence)
+    fallback = None
+    for stage in (search.of_one, search.of_all):
+        found = stage()
+        if search.is_large:
+            found = (each for each in found if each.kind is not Kind.TRIVIAL)
+            best = next(found, None)
+        else:
+            best = min(found, key=rank, default=None)
+        if best is not None and best.kind is not Kind.TRIVIAL:
+            return best
+        fallback = fallback or best
+    return fallback
 
 
-def _groups(module: Module, support: frozenset[str]) -> Iterator[tuple[str, ...]]:
-    """Yield single weights, families, and all weights: those with a share in what breaks first."""
+class _Search:
+    """Tries changes of a broken program."""
+
+    def __init__(self, evidence: Evidence) -> None:
+        self.evidence = evidence
+        self.module = evidence.module
+        run = evidence.run
+        self.first = next(iter([*run.blown, *(v for v, _ in run.growing), *run.vanished]), None)
+        self._trials = 0
+
+    @property
+    def is_large(self) -> bool:
+        """Whether regions of the program take long to find."""
+        return len(self.evidence.run.plan.order) > _LARGE
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """The order of changes that are equally small."""
+        if self.first is not None and self.first.kind == SCORE:
+            return _ORDERS["score"]
+        return _ORDERS["training" if self.evidence.run.steps else "initialisation"]
+
+    def of_one(self) -> Iterator[Mend]:
+        """Yield changes of one declaration: a weight, a family, or a value; or of decays."""
+        groups = _groups(self.module, self.evidence.witness.support())
+        for which in self.order:
+            if which == "decay":
+                yield from _of_decay(self.evidence)
+            elif which == "n":
+                yield from self._of_value()
+            else:
+                for names in groups:
+                    if _matters(self.module, names, which):
+                        yield from self._of_weights(names, which)
+
+    def of_all(self) -> Iterator[Mend]:
+        """Yield changes of the learning rates of all weights."""
+        yield from self._of_weights(self.module.trained, "c")
+
+    def _of_weights(self, names: tuple[str, ...], which: str) -> Iterator[Mend]:
+        def changed(by: Affine) -> Module:
+            params = dict(self.module.params)
+            for name in names:
+                old = params[name].exponent(which)
+                params[name] = replace(params[name], **{which: old + by})  # type: ignore[arg-type]
+            return replace(self.module, params=MappingProxyType(params))
+
+        open_ = replace(changed(Affine.symbol(_CHANGE)), exponents=(_CHANGE,))
+        for change, kind in self._closest(open_):
+            values = {n: changed(Affine.of(change)).params[n].exponent(which).const for n in names}
+            yield Mend(which, names, change, values, None, kind)
+
+    def _of_value(self) -> Iterator[Mend]:
+        broken = self._broken()
+        if broken:
+            where = Names(self.module).of(broken[-1])
+            for change, kind in self._closest(_scaled(self.module, broken)):
+                yield Mend("n", (), change, {}, where, kind)
+
+    def _broken(self) -> tuple[Node, ...]:
+        """Return the value of the forward pass that breaks the program first.
+
+        Those that the same place of the program makes, in other rounds of a loop, come with it.
+        """
+        plan, spans = self.evidence.run.plan, self.module.spans
+        if self.first is None:
+            return ()
+        node, span = self.first.node, spans.get(self.first.node)
+        if node not in plan.users and node not in plan.outputs.values():
+            return ()
+        alike = [n for n in plan.order if span is not None and spans.get(n) == span]
+        return tuple(n for n in alike if n.op is node.op and n in plan.users) or (node,)
+
+    def _closest(self, module: Module) -> Iterator[tuple[Fraction, Kind]]:
+        """Yield changes that mend a module with one unknown, of each class the nearest to zero."""
+        best: dict[Kind, Fraction] = {}
+        for change in self._by_excess() if self.is_large else _candidates(module):
+            kind = classify(module, {_CHANGE: change}).kind
+            if kind not in (Kind.UNSTABLE, Kind.DEGENERATE):
+                best.setdefault(kind, change)
+                if self.is_large:
+                    break
+        for kind, change in best.items():
+            yield change, kind
+
+    def _by_excess(self) -> Iterator[Fraction]:
+        """Yield half of the first excess, and all of it."""
+        self._trials += 1
+        if self.first is None or self._trials > _MOST_TRIALS:
+            return
+        plain = self.evidence.run.plain
+        sizes = (plain(e).as_fraction() for e in (self.first.init, self.first.change))
+        known = [size for size in sizes if size]
+        if known:
+            yield from (-min(known) / 2, -min(known))
+
+
+_LARGE = 200
+_MOST_TRIALS = 6
+
+
+def _groups(module: Module, support: frozenset[str]) -> list[tuple[str, ...]]:
+    """Return families, and single weights where they are few, with a share in what breaks first."""
     names = tuple(module.params)
     families: dict[str, list[str]] = {}
     for name in names:
@@ -144,7 +236,7 @@ def _groups(module: Module, support: frozenset[str]) -> Iterator[tuple[str, ...]
     groups = [tuple(members) for members in families.values()]
     if all(len(group) == 1 for group in groups) or len(names) <= _FEW:
         groups += [(name,) for name in names]
-    return (group for group in dict.fromkeys((*groups, names)) if support & set(group))
+    return [group for group in dict.fromkeys(groups) if support & set(group)]
 
 
 _FEW = 6
@@ -154,63 +246,28 @@ def _matters(module: Module, names: tuple[str, ...], which: str) -> bool:
     """Whether an exponent may be changed in a group, and does anything there."""
     specs = [module.params[name] for name in names]
     if which == "c":
-        return all(name in module.trained for name in names) or len(names) == len(module.params)
-    if len(names) == len(module.params) > 1:
-        return False
+        return all(name in module.trained for name in names)
     return which == "a" or all(spec.init == "normal" for spec in specs)
 
 
-def _of_weights(module: Module, names: tuple[str, ...], which: str) -> Iterator[Mend]:
-    def changed(by: Affine) -> Module:
-        params = dict(module.params)
-        for name in names:
-            old = params[name].exponent(which)
-            params[name] = replace(params[name], **{which: old + by})  # type: ignore[arg-type]
-        return replace(module, params=MappingProxyType(params))
-
-    open_ = replace(changed(Affine.symbol(_CHANGE)), exponents=(_CHANGE,))
-    for change, kind in _closest(open_):
-        values = {n: changed(Affine.of(change)).params[n].exponent(which).const for n in names}
-        yield Mend(which, names, change, values, None, kind)
-
-
-def _broken(evidence: Evidence) -> tuple[Node, ...]:
-    """Return the value of the forward pass that breaks the program first.
-
-    Those that the same place of the program makes, in other rounds of a loop, come with it.
-    """
-    run, spans = evidence.run, evidence.module.spans
-    first = [*run.blown, *(value for value, _ in run.growing), *run.vanished][:1]
-    for value in first:
-        node, span = value.node, spans.get(value.node)
-        if node in run.plan.users or node in run.plan.outputs.values():
-            alike = [n for n in run.plan.order if span is not None and spans.get(n) == span]
-            return tuple(n for n in alike if n.op is node.op and n in run.plan.users) or (node,)
-    return ()
-
-
-def _of_value(module: Module, broken: tuple[Node, ...]) -> Iterator[Mend]:
+def _scaled(module: Module, broken: tuple[Node, ...]) -> Module:
+    """Return the module with values multiplied by n^-t, t unknown."""
     factor = Coefficient(Constant.of(1), -Affine.symbol(_CHANGE))
-    scaled = {node: scale(node, factor) for node in broken}
     nodes = [value.node for value in (*module.values, *module.outputs)]
     nodes += [] if module.loss is None else [module.loss]
-    new = list(replace_nodes(nodes, scaled))
-    loss = None if module.loss is None else new.pop()
-    renamed = [
-        replace(value, node=image)
-        for value, image in zip((*module.values, *module.outputs), new, strict=True)
-    ]
-    count = len(module.values)
-    open_ = replace(
+    made: dict[Node, Node] = {}
+    for node in walk(nodes):
+        operands = [made[operand] for operand in node.operands]
+        same = all(x is y for x, y in zip(operands, node.operands, strict=True))
+        again = node if same else make(node.op, *operands, **node.attrs)
+        made[node] = scale(again, factor) if node in broken else again
+    return replace(
         module,
-        values=tuple(renamed[:count]),
-        outputs=tuple(renamed[count:]),
-        loss=loss,
+        values=tuple(replace(value, node=made[value.node]) for value in module.values),
+        outputs=tuple(replace(value, node=made[value.node]) for value in module.outputs),
+        loss=None if module.loss is None else made[module.loss],
         exponents=(_CHANGE,),
     )
-    where = Names(module).of(broken[-1])
-    for change, kind in _closest(open_):
-        yield Mend("n", (), change, {}, where, kind)
 
 
 def _of_decay(evidence: Evidence) -> Iterator[Mend]:
@@ -233,25 +290,12 @@ def _of_decay(evidence: Evidence) -> Iterator[Mend]:
 # -- one unknown -----------------------------------------------------------------------------------
 
 
-def _closest(module: Module) -> Iterator[tuple[Fraction, Kind]]:
-    """Yield changes that mend a module, of each class the one nearest to zero."""
+def _candidates(module: Module) -> Iterator[Fraction]:
+    """Yield the points of the parts and faces of a one-dimensional region nearest to zero."""
     try:
         found = region(module)
     except TpcError:  # too many parts, or sizes that do not settle
         return
-    best: dict[Kind, Fraction] = {}
-    for change in _candidates(found):
-        kind = classify(module, {_CHANGE: change}).kind
-        if kind not in (Kind.UNSTABLE, Kind.DEGENERATE):
-            known = best.get(kind)
-            if known is None or abs(change) < abs(known):
-                best[kind] = change
-    for kind, change in best.items():
-        yield change, kind
-
-
-def _candidates(found: Region) -> Iterator[Fraction]:
-    """Yield the points of the parts and faces of a one-dimensional region nearest to zero."""
     change = Affine.symbol(_CHANGE)
     parts = [cell.polyhedron for cell in found.cells]
     parts += [face.polyhedron for face in found.faces]
