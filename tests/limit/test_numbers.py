@@ -113,6 +113,13 @@ REFUSED = {
     return V @ relu(A @ h * n^(1/2) * mean(h))""",
         "stays random",
     ),
+    "cancelled mean": (
+        """
+    h = U @ x[1]
+    s = mean(h * h) - mean((A @ h) * (A @ h))
+    return V @ relu(A @ h * n^(1/2) * s)""",
+        "stays random",
+    ),
     "mean": ("    return V @ relu(U @ x[1] + g)", "not Gaussian of mean zero"),
     "root": ("    return V @ (U @ x[1])^(1/2)", "random in the limit"),
     "zero": ("    return V @ layer_norm(z * (U @ x[1]))", "vanishes"),

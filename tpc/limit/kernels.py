@@ -23,6 +23,7 @@ from tpc.limit.moment import LimitRefusal, Moment, require_quiet, scaled
 from tpc.limit.moments import MomentContext
 from tpc.ops.contract import CONTRACT
 from tpc.ops.rate import step_coefficient
+from tpc.optimizers import optimizers
 
 if TYPE_CHECKING:
     from tpc.ir.module import Module, ParamSpec
@@ -278,7 +279,7 @@ def _ntk(
         ex.total(_shares(module, context, used, pair, False))
         for pair in itertools.product(jacobians, jacobians)
     ]
-    notes = (*notes, *_silent(parts))
+    notes = (*notes, *_silent(parts), *_optimizer_note(module))
     return Kernels(
         _sizes(output, kept), tuple(entries), tuple(diagonal), tuple(parts.items()), notes
     )
@@ -315,6 +316,20 @@ def step(module: Module, spec: ParamSpec) -> Coefficient:
     if isinstance(common, Coefficient):
         return coefficient * Coefficient.of(spec.rate) / common
     return coefficient * Coefficient.of(spec.rate)
+
+
+def _optimizer_note(module: Module) -> tuple[str, ...]:
+    """Say so where training does not follow the gradient: its kernel is another one."""
+    lines = (module.optimizer_of(name) for name in (module.trained if module.loss else ()))
+    names = dict.fromkeys(
+        line.name for line in lines if line is not None and optimizers()[line.name].kind != "linear"
+    )
+    if not names:
+        return ()
+    return (
+        f"steps of {', '.join(names)} do not follow the gradient: this is the kernel of gradient "
+        "steps with the same rates n^-c, which vanishes where those are made for other steps",
+    )
 
 
 def _silent(parts: dict[str, ex.Expression]) -> tuple[str, ...]:

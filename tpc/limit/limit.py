@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tpc.diagnostics import Diagnostic, TpcError
+from tpc.ir.node import walk
 from tpc.limit import expressions as ex
 from tpc.limit.equations import Equation, equations, shorten
 from tpc.limit.kernels import Kernels, derive
@@ -123,14 +124,20 @@ class Limit:
 
     @property
     def inputs(self) -> dict[str, tuple[int, ...]]:
-        """The shapes of one sample of the inputs that the kernel depends on."""
+        """The shapes of one sample of the inputs that the kernel depends on.
+
+        All that the output reads, where the kernel is a constant.
+        """
         names = []
         for e in ex.walk([*self.kernels.entries, *self.kernels.diagonal]):
             if isinstance(e, ex.Gram):
                 names += [e.left.name, e.right.name]
             elif isinstance(e, ex.Value):
                 names.append(e.place.name)
-        used = dict.fromkeys(names)
+        output = walk([self.module.output.node])
+        used = dict.fromkeys(
+            names or [n.attrs["name"] for n in output if n.attrs.get("name") in self.module.inputs]
+        )
         return {
             name: tuple(int(dim.count) for dim in spec.type.dims)
             for name, spec in self.module.inputs.items()

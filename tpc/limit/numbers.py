@@ -90,11 +90,12 @@ def _term(context: MomentContext, coefficient: Coefficient, entries: tuple[Entry
 
 
 def _mean(context: MomentContext, size: Coefficient, entries: tuple[Entry, ...]) -> Moment:
-    """``size * E[product]``, with the power of its fluctuations where it vanishes."""
+    """``size * E[product]``, with the power of its fluctuations."""
     factors = tuple(Factor(*e, 0) for e in entries)
     found = scaled(context.expectation(factors, cross=False), size)
     if not found.is_zero:
-        return found
+        around = Moment(ex.number(0), Affine.of(0), found.power - HALF)
+        return total([found, around])
     power = size.power - HALF
     for e in entries:
         own = context.moment(e, e, cross=False)
