@@ -54,7 +54,7 @@ class FeatureNetwork:
         extents: Mapping[tuple[str, int], int] = MappingProxyType({}),
     ) -> None:
         self.module, self.space, self.seed = module, space, seed
-        self._steps = 0
+        self.steps_done = 0
         self.weights: dict[str, Weight] = {}
         for number, (name, spec) in enumerate(module.params.items()):
             found = settings(module, name) if name in module.trained else None
@@ -74,11 +74,15 @@ class FeatureNetwork:
         shape = self.module.params[name].type.shape(self.space.size)
         return tuple(extents.get((name, axis), extent) for axis, extent in enumerate(shape))
 
+    def settings_of(self, name: str) -> Settings | None:
+        """Return how a weight is trained, None where it does not move."""
+        return self._plan.get(name)
+
     def step(self, data: Mapping[str, Array], count: int) -> float:
         """Train for one step on ``count`` samples; return the loss before it."""
-        self._steps += 1
+        self.steps_done += 1
         context = FeatureContext(
-            self.space, count, self.module.params, seed=self.seed, step=self._steps
+            self.space, count, self.module.params, seed=self.seed, step=self.steps_done
         )
         loss, *found = self._evaluate(self._roots, data, context)
         assert isinstance(loss, Value)
@@ -133,7 +137,7 @@ class FeatureNetwork:
             joint=joint,
             stream=stream,
             seed=self.seed,
-            step=-1 - self._steps,
+            step=-1 - self.steps_done,
         )
         found = self._evaluate(roots, data, context)
         self.space.give_back()

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from threading import Lock
+from functools import partial
+from pathlib import Path
+from threading import Event, Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tpc.diagnostics import Diagnostic, TpcError
+from tpc.feature.checkpoint import EVERY, Checkpoint, Which, digest_of
 from tpc.feature.draws import SOBOL, Draws
 from tpc.feature.memory import Needs, fitting
 from tpc.feature.network import FeatureNetwork, coupled
@@ -19,7 +21,7 @@ from tpc.feature.project import rotations
 from tpc.feature.record import recorded
 from tpc.feature.result import Run, gathered
 from tpc.feature.space import Full, Gaussians, Particles, Space, TooFew
-from tpc.feature.threads import single_threaded_products
+from tpc.feature.threads import Stopped, single_threaded_products, together
 from tpc.ops.base import MissingRule
 from tpc.optimizers import optimizers
 from tpc.simulate.checks import check_batches, check_exponents
@@ -71,6 +73,8 @@ class FeatureLimit:
         record: Sequence[str] = (),
         seed: int = 0,
         progress: Progress | None = None,
+        checkpoint: str | Path | None = None,
+        save_every: float = EVERY,
     ) -> Run:
         """Train for ``steps`` steps and return the outputs at the test points after each.
 
@@ -80,18 +84,25 @@ class FeatureLimit:
         (absolute); ``particles`` fixes the number of samples of Z of each of the independent
         ``replicates`` instead. Linear programs need neither: their limit is exact. ``record``
         names values with a width axis whose kernels E[Z Z'] at the test points are kept.
-        ``progress`` is called with the steps done and their total.
+        ``progress`` is called with the steps done and their total. The state is kept in the file
+        ``checkpoint`` every so many seconds and when the run is interrupted: the same request
+        continues from there, with the same result. The file is removed in the end.
 
         Raises:
             TpcError: data or request do not fit the program, it has no deterministic limit here,
                 an op has no rule, or the run would not fit into memory (with the figure).
         """
         request = _Request(self, data, steps, test, batches, seed, progress, record)
+        path = None if checkpoint is None else Path(checkpoint)
+        request.keep_in(path, save_every, (tolerance, particles, replicates))
         if self.method == "linear":
-            return request.exact()
-        if particles is not None:
-            return request.fixed(particles, max(1, replicates))
-        return request.within(tolerance or TOLERANCE, max(2, replicates))
+            run = request.exact()
+        elif particles is not None:
+            run = request.fixed(particles, max(1, replicates))
+        else:
+            run = request.within(tolerance or TOLERANCE, max(2, replicates))
+        request.saved.remove()
+        return run
 
     def __repr__(self) -> str:
         return f"<FeatureLimit, evaluated by {self.method}>"
@@ -120,6 +131,17 @@ class _Request:
         self.points, self.count = checked(self.module, points, names, 1, what)
         self.data, self.batches, self.largest = self._training(data, batches)
         self._rotate()
+
+    def keep_in(self, path: Path | None, every: float, sizes: tuple[Any, ...]) -> None:
+        """Keep the run's state in a file, and continue what is there."""
+        asked = (self.steps, self.seed, sorted(self.recorded), sizes)
+        given = (
+            self.data,
+            self.points,
+            [str(b) if isinstance(b, slice) else b for b in self.batches],
+        )
+        digest = "" if path is None else digest_of(self.module, (asked, given))
+        self.saved = Checkpoint(path, digest, every)
 
     def _training(
         self, data: Mapping[str, Any], batches: Sequence[Any] | None
@@ -154,11 +176,8 @@ class _Request:
         """Evaluate a linear program with as many Gaussians as it turns out to need."""
         size = 2 * (1 + self._initial_rows()) + 8 * arguments(self.limit._steps) * self.largest
         while True:
-            chunk = self._needs(size, 1)
-            self._done, self._total = 0, self.steps
             try:
-                with single_threaded_products():
-                    found = [self._train(self._network(Gaussians(size)), chunk)]
+                found = self._replicates(size, range(1), partial(_gaussians, size))
             except Full as full:
                 size = 2 * full.needed
                 continue
@@ -166,23 +185,38 @@ class _Request:
 
     def sampled(self, particles: int, replicates: int) -> Run:
         """Evaluate independent replicates of a given number of particles."""
-        found = self._replicates(particles, range(replicates))
+        found = self._particles(particles, range(replicates))
         return gathered(self.module, found, self.limit.method, particles)
 
-    def _replicates(self, particles: int, numbers: range) -> list[Any]:
+    def _particles(self, particles: int, numbers: range) -> list[Any]:
+        quasi = self._quasi()
+
+        def space(replicate: int) -> Space:
+            return Particles(particles, Draws(self.seed * 1_000_003 + replicate, quasi))
+
+        return self._replicates(particles, numbers, space)
+
+    def _replicates(self, size: int, numbers: range, space: Callable[[int], Space]) -> list[Any]:
+        """Return outputs and losses of independent replicates, those that are saved as saved."""
         workers = min(len(numbers), os.cpu_count() or 1)
-        chunk = self._needs(particles, workers)
+        chunk = self._needs(size, workers)
         self._done, self._total = 0, len(numbers) * self.steps
-        making = Lock()
+        making, self._stop = Lock(), Event()
 
         def one(replicate: int) -> Any:
-            with making:  # graphs are made by one thread at a time
-                draws = Draws(self.seed * 1_000_003 + replicate, self._quasi())
-                network = self._network(Particles(particles, draws))
-            return self._train(network, chunk)
+            which = (size, replicate)
+            result = self.saved.finished(which)
+            if result is None:
+                with making:  # graphs are made by one thread at a time
+                    network = self._network(space(replicate))
+                result = self._train(network, chunk, which)
+                self.saved.finish(which, result)
+            else:
+                self._done += self.steps
+            return result
 
-        with single_threaded_products(), ThreadPoolExecutor(workers) as pool:
-            return list(pool.map(one, numbers))
+        with single_threaded_products():
+            return together(one, numbers, workers, self._stop)
 
     def fixed(self, particles: int, replicates: int) -> Run:
         """Evaluate with a number of particles that the user asks for."""
@@ -224,11 +258,11 @@ class _Request:
 
     def _topped_up(self, particles: int, replicates: int, tolerance: float) -> Run:
         """Evaluate with so many particles, and with more replicates where a few more will do."""
-        found = self._replicates(particles, range(replicates))
+        found = self._particles(particles, range(replicates))
         run = gathered(self.module, found, self.limit.method, particles)
         share = 1.2 * float(np.nanmax(run.error, initial=0.0) / tolerance) ** 2
         if 1.2 < share < 3.0:
-            found += self._replicates(particles, range(replicates, int(replicates * share) + 1))
+            found += self._particles(particles, range(replicates, int(replicates * share) + 1))
             run = gathered(self.module, found, self.limit.method, particles)
         return run
 
@@ -238,11 +272,13 @@ class _Request:
         )
         return made
 
-    def _train(self, network: FeatureNetwork, chunk: int) -> Any:
+    def _train(self, network: FeatureNetwork, chunk: int, which: Which) -> Any:
         """Return outputs (steps + 1, N_test, axes) by name and losses; NaN after divergence."""
-        path = [self._predict(network, chunk)]
-        losses = np.full(self.steps, np.nan)
-        for step, batch in enumerate(self.batches):
+        saved = self.saved.resume(which, network)
+        path, losses = saved or ([self._predict(network, chunk)], np.full(self.steps, np.nan))
+        self._done += len(path) - 1
+        for step in range(len(path) - 1, self.steps):
+            batch = self.batches[step]
             rows = {name: array[batch] for name, array in self.data.items()}
             count = len(next(iter(rows.values()))) if rows else 1
             try:
@@ -252,6 +288,9 @@ class _Request:
             except (np.linalg.LinAlgError, FloatingPointError):
                 break  # infinite or undefined numbers: the run has diverged
             self._done += 1
+            self.saved.keep(which, network, path, losses, now=self._stop.is_set())
+            if self._stop.is_set():
+                raise Stopped
             if self.progress is not None:
                 self.progress(self._done, self._total)
         missing = self.steps + 1 - len(path)
@@ -320,6 +359,10 @@ class _Request:
             4 * size * self._pairs() if self.steps else 0,
         )
         return fitting(needs, self.count, coupled(self.roots), replicates)
+
+
+def _gaussians(size: int, replicate: int) -> Space:
+    return Gaussians(size)
 
 
 def _spread(array: Array, batched: bool, count: int) -> Array:

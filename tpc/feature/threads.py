@@ -1,4 +1,4 @@
-"""One thread for each matrix product, so that replicates can run side by side.
+"""Replicates side by side, and one thread for each matrix product meanwhile.
 
 Products here are long and thin: threads of one product mostly wait for each other. NumPy has no
 switch for this; where its OpenBLAS is found the number of threads is set directly, else nothing is
@@ -8,13 +8,17 @@ done.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any
+from threading import Event
+from typing import Any, TypeVar
 
 import numpy as np
+
+Result = TypeVar("Result")
 
 _NAMES = (
     "scipy_openblas_{}_num_threads64_",
@@ -51,3 +55,35 @@ def _functions() -> tuple[Any, Any] | None:
                 if get is not None and set_ is not None:
                     return get, set_
     return None
+
+
+class Stopped(Exception):  # noqa: N818 - no error: another task failed, or the user asked
+    """A task gave up because the others did."""
+
+
+def together(
+    task: Callable[[int], Result], numbers: Iterable[int], workers: int, stop: Event
+) -> list[Result]:
+    """Return the results of tasks that run at the same time.
+
+    As soon as one fails, or the user interrupts, ``stop`` is set, at which tasks are to raise
+    :class:`Stopped` when it suits them; then the first failure is raised.
+    """
+    with ThreadPoolExecutor(workers) as pool:
+        tasks = [pool.submit(task, number) for number in numbers]
+        try:
+            found = wait(tasks, return_when=FIRST_EXCEPTION)
+            failed = any(each.exception() for each in found.done)
+        except BaseException:
+            failed = True
+            raise
+        finally:
+            if failed:
+                stop.set()
+                for each in tasks:
+                    each.cancel()
+    errors = [each.exception() for each in tasks if not each.cancelled()]
+    for error in errors:
+        if error is not None and not isinstance(error, Stopped):
+            raise error
+    return [each.result() for each in tasks]

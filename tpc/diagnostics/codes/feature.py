@@ -30,5 +30,11 @@ CODES = (
         "a tolerance that is out of reach",
         "The limit is an average over samples, whose error falls like the inverse square root of "
         "their number. The number that would be needed is beyond what is allowed.",
+    ),    Code(
+        "E0954",
+        "a saved state that does not belong to the run",
+        "Long runs keep their state in a file, from which the same run continues after an "
+        "interruption with the same result. It belongs to one program, its data and what was asked "
+        "of it; the state of another run is neither continued nor overwritten.",
     ),
 )
