@@ -77,7 +77,7 @@ def test_resumed_with_entrywise_updates(tmp_path: Path) -> None:
         )
     )
     limit, path = feature_limit(module), tmp_path / "run.part"
-    request = {"particles": 192, "replicates": 2}
+    request = {"particles": 320, "replicates": 2}
     whole = limit.train(data(), STEPS, **request)
     interrupted(limit, 4, path, **request)
     assert_same(whole, limit.train(data(), STEPS, checkpoint=path, **request))
