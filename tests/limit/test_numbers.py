@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 from limit.programs import limit
@@ -90,6 +92,19 @@ def test_generated_code_has_the_numbers():
     kernel = program("tied scores").limit("nngp")
     x = np.random.default_rng(3).standard_normal((3, 3, 3))
     np.testing.assert_allclose(kernel.evaluate(x, x), direct(kernel, x), rtol=1e-10)
+
+
+def test_long_recursions_are_evaluated_in_parts(monkeypatch):
+    module = sys.modules["tpc.limit.limit"]
+    monkeypatch.setattr(module, "MAX_COMPILED", 0)
+    monkeypatch.setattr(module, "PAIRS", 4)
+    kernel = program("attention").limit("ntk")
+    x = np.random.default_rng(3).standard_normal((4, 3, 3))
+    assert kernel.is_long
+    np.testing.assert_allclose(kernel.evaluate(x), direct(kernel, x), rtol=1e-7)
+    np.testing.assert_allclose(kernel.evaluate(x[:3], x), direct(kernel, x)[:3], rtol=1e-12)
+    with pytest.raises(tpc.TpcError, match="do not fit"):
+        kernel.evaluate(x[:, :2])
 
 
 def test_text_names_scalars():

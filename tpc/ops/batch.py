@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tpc.ir.node import make
 from tpc.ir.types import TensorType
-from tpc.ops.base import EvalContext, Op, require_real
+from tpc.ops.base import EvalContext, MissingRule, Op, require_real
 from tpc.ops.contract import CONTRACT, contract
 from tpc.ops.fill import is_zero
 from tpc.ops.gather import SCATTER_ADD
@@ -15,6 +15,8 @@ from tpc.ops.scale import SCALE, scale
 
 if TYPE_CHECKING:
     from tpc.ir.node import Node
+    from tpc.limit.forms import Form, Index
+    from tpc.limit.moments import MomentContext
     from tpc.ops.base import Array
     from tpc.scaling.interpret import ScalingContext
     from tpc.scaling.state import Size
@@ -29,6 +31,10 @@ class BatchReduction(Op):
 
     def exponents(self, node: Node, sizes: Sequence[Size], context: ScalingContext) -> Size:
         return sizes[0]
+
+    def limit(self, node: Node, index: Index, context: MomentContext) -> Form:
+        """Refuse: a kernel is a function of two samples, not of a batch."""
+        raise MissingRule(node, "limit", "samples of one batch depend on each other")
 
 
 class BatchSum(BatchReduction):
