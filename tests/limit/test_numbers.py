@@ -114,6 +114,14 @@ def test_text_names_scalars():
     assert text.count("Theta = Theta[U] + Theta[A]") == 1
 
 
+def test_latex_names_scalars():
+    latex = program("layer_norm").limit("ntk").latex()
+    assert r"r_{1}(x) &= " in latex
+    assert r"r_{2}(x) r_{2}(x') \Sigma^{(2)}" in latex
+    assert r"\Theta_{\mathtt{V}}(x, x') &= " in latex
+    assert latex.count("{") == latex.count("}")
+
+
 REFUSED = {
     "random scores": (
         """

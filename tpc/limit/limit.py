@@ -94,7 +94,8 @@ class Limit:
             if isinstance(each, str):
                 lines.append(rf"& \text{{{each}}}")
             else:
-                lines.append(rf"{latex_name(each.name)}(x, x') &= {each.latex}")
+                pair = "" if each.name.endswith("(x)") else "(x, x')"
+                lines.append(rf"{latex_name(each.name)}{pair} &= {each.latex}")
         body = " \\\\\n".join(lines)
         return f"\\begin{{aligned}}\n{body}\n\\end{{aligned}}"
 
