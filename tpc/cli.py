@@ -232,7 +232,11 @@ def compile_command(
     show_default=True,
     help="How many random samples to make where no data are given.",
 )
-@click.option("--against", type=click.Choice(("nngp", "ntk")), help="Measure distances to a limit.")
+@click.option(
+    "--against",
+    type=click.Choice(("nngp", "ntk", "limit")),
+    help="Measure distances to a kernel at initialisation, or of training to its limit.",
+)
 @click.option(
     "--slopes",
     is_flag=True,
@@ -266,9 +270,16 @@ def simulate(file: Path, settings: Sequence[str], form: str, as_json: bool, **re
     type=click.FloatRange(0, min_open=True),
     help="Error of a kernel's expectations (1e-10), or standard error of f (0.0025).",
 )
-@click.option("--steps", type=click.IntRange(0), default=0, help="Training steps (feature limit).")
-@click.option("--batch", type=click.IntRange(1), help="Minibatches of this size (feature limit).")
-@click.option("--seed", type=int, default=0, help="Of the particles (feature limit).")
+@click.option("--steps", type=click.IntRange(0), default=0, help="Training steps of the optimizer.")
+@click.option("--batch", type=click.IntRange(1), help="Minibatches of this size.")
+@click.option("--seed", type=int, default=0, help="Of batches, particles and draws.")
+@click.option(
+    "--start",
+    type=click.Choice(("draw", "mean")),
+    default="draw",
+    help="f before training under the NTK: one draw, or the mean over initialisations.",
+)
+@click.option("--record", multiple=True, help="Keep this value's kernel (feature limit).")
 @click.option("--output", type=click.Path(path_type=Path), help="Save the arrays as .npz.")
 def run(file: Path, settings: Sequence[str], form: str, as_json: bool, **request: Any) -> None:
     """Evaluate the limit on data: Gram matrices and, with targets, predictions."""

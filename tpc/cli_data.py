@@ -97,6 +97,8 @@ def simulate_command(
         if batch is not None or against is not None or output is not None:
             raise click.UsageError("--slopes goes with none of --batch, --against and --output")
         return slopes_command(program, data, test, widths, seeds, steps, plot)
+    if against == "limit":
+        return limit_command(program, data, test, widths, seeds, steps, batch, plot, output)
     limit = None
     if against is not None:
         kernel = program.kernel_limit(against)
@@ -126,6 +128,49 @@ def simulate_command(
     if output is not None:
         _save(found, output)
     return found.to_json(), study_text(found)
+
+
+def limit_command(
+    program: Any,
+    data: Any,
+    test: Any,
+    widths: tuple[int, ...],
+    seeds: tuple[int, ...],
+    steps: int,
+    batch: int | None,
+    plot: Path | None,
+    output: Path | None,
+) -> tuple[dict[str, Any], str]:
+    """Do what ``tpc simulate --against limit`` does; return its JSON object and its text."""
+    from tpc.convergence import convergence
+    from tpc.report.convergence import convergence_text
+    from tpc.simulate import minibatches
+
+    if not steps:
+        raise click.UsageError("--against limit compares training runs: give --steps")
+    count = len(next(iter(data.values())))
+    if batch is not None and batch > count:
+        raise TpcError(
+            Diagnostic("E0914", f"batches of {batch} samples out of {count} in the data")
+        )
+    with progress_bar("simulate", len(widths) * len(seeds) * steps) as show:
+        found = convergence(
+            program.limit(),
+            data,
+            widths=widths,
+            seeds=seeds,
+            steps=steps,
+            test=test,
+            batches=None if batch is None else minibatches(count, batch, steps),
+            progress=show,
+        )
+    if plot is not None:
+        from tpc.report.convergence import convergence_plot
+
+        convergence_plot(found, plot, program.source.name)
+    if output is not None:
+        _save(found, output)
+    return found.to_json(), convergence_text(found)
 
 
 def slopes_command(
@@ -190,11 +235,13 @@ def run_command(
     steps: int,
     batch: int | None,
     seed: int,
+    start: str,
+    record: tuple[str, ...],
     output: Path | None,
 ) -> tuple[dict[str, Any], str]:
     """Do what ``tpc run`` does; return its JSON object and its text."""
     from tpc.data import load
-    from tpc.evaluate import evaluate, train
+    from tpc.evaluate import evaluate
 
     if not files:
         raise TpcError(
@@ -202,17 +249,11 @@ def run_command(
         )
     loaded = load(program.module, files)
     found: Any
-    if kind == "feature" or (kind is None and steps and program.classify().kind == "feature"):
-        with progress_bar("train", 100) as show:
-            found = train(
-                program.feature_limit(),
-                loaded,
-                steps=steps,
-                batch=batch,
-                tolerance=tolerance,
-                seed=seed,
-                progress=lambda done, total: show(100 * done // total),
-            )
+    if steps or kind == "feature":
+        if _given("ridge") or _given("time"):
+            raise click.UsageError("--steps trains step by step: no --ridge and no --time")
+        request = {"steps": steps, "batch": batch, "tolerance": tolerance, "seed": seed}
+        found = _train(program.limit(kind), loaded, output, request, start, record)
     else:
         found = evaluate(
             program.module,
@@ -227,3 +268,37 @@ def run_command(
 
         write_arrays(output, found.arrays)
     return found.to_json(), found.text()
+
+
+def _train(
+    limit: Any,
+    data: Any,
+    output: Path | None,
+    request: dict[str, Any],
+    start: Any,
+    record: tuple[str, ...],
+) -> Any:
+    """Train in the limit; a feature run keeps its state beside the output until it is complete."""
+    from tpc.evaluate import train
+    from tpc.feature import FeatureLimit
+
+    features = isinstance(limit, FeatureLimit)
+    if record and not features:
+        raise click.UsageError("--record is for the feature-learning limit")
+    if _given("start") and features:
+        raise click.UsageError("--start is for training in the kernel regime")
+    state = None
+    if features and output is not None and (output.is_file() or not output.exists()):
+        state = output.with_name(f"{output.name}.part")
+        if state.exists():
+            click.echo(f"note: continuing the run whose state is in {state}", err=True)
+    with progress_bar("train", 1000) as show:
+        return train(
+            limit,
+            data,
+            **request,
+            start=start,
+            record=record,
+            checkpoint=state,
+            progress=lambda done, total: show(1000 * done // total),
+        )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, Any
 from tpc.diagnostics import Diagnostic, TpcError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
 
     from tpc.data import DataSet
     from tpc.feature import FeatureLimit
     from tpc.ir import Module
     from tpc.limit import Limit
+    from tpc.limit.descent import Start
 
 
 @dataclass(frozen=True)
@@ -137,24 +140,30 @@ def _scores(mean: np.ndarray, truth: np.ndarray | None) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class Training:
-    """A training run in the feature-learning limit.
+    """A training run in a limit: ``kind`` is "feature" or "ntk".
 
-    ``arrays``: ``f`` (steps + 1, N', axes), its standard error ``error``, ``loss`` (steps,).
+    ``arrays``: ``f`` (steps + 1, N', axes), its standard error ``error``, ``loss`` (steps,) with
+    ``loss_error``, and by name of a recorded value ``kernel_NAME`` and ``kernel_error_NAME``.
     """
 
+    kind: str
     arrays: Mapping[str, np.ndarray]
     numbers: Mapping[str, float | int | str]
 
     def to_json(self) -> dict[str, Any]:
         """Return what ``tpc run --json`` prints."""
         shapes = {name: list(array.shape) for name, array in self.arrays.items()}
-        return {"schema": 1, "kind": "feature", "arrays": shapes, "numbers": dict(self.numbers)}
+        return {"schema": 1, "kind": self.kind, "arrays": shapes, "numbers": dict(self.numbers)}
 
     def text(self) -> str:
         """Return what ``tpc run`` prints: the losses, and sizes of f with its error."""
-        lines = ["feature-learning limit", f"{'step':>6}{'loss':>12}{'rms f':>12}{'error':>10}"]
+        title = "feature-learning limit" if self.kind == "feature" else "training under the NTK"
+        lines = [title, f"{'step':>6}{'loss':>12}{'rms f':>12}{'error':>10}"]
         f, error, loss = (self.arrays[name] for name in ("f", "error", "loss"))
-        for step in range(len(f)):
+        for step in _shown(len(f)):
+            if step is None:
+                lines.append(f"{'...':>6}")
+                continue
             cell = f"{loss[step]:12.5g}" if step < len(loss) else " " * 12
             size = float((f[step] ** 2).mean() ** 0.5)
             lines.append(f"{step:>6}{cell}{size:12.5g}{error[step].max():10.1g}")
@@ -162,21 +171,35 @@ class Training:
         return "\n".join(lines)
 
 
+def _shown(count: int) -> list[int | None]:
+    """Return which of ``count`` lines to print, None for a gap: all of few, else the ends."""
+    if count <= 41:
+        return list(range(count))
+    return [*range(20), None, *range(count - 20, count)]
+
+
 def train(
-    limit: FeatureLimit,
+    limit: FeatureLimit | Limit,
     data: DataSet,
     *,
     steps: int,
     batch: int | None = None,
     tolerance: float | None = None,
     seed: int = 0,
+    start: Start = "draw",
+    record: Sequence[str] = (),
+    checkpoint: Path | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Training:
-    """Train in the feature-learning limit; f is recorded at the test points (or the training's).
+    """Train in a limit; f is recorded at the test points (or the training's).
+
+    ``start`` is for the kernel regime (:meth:`tpc.limit.Limit.train`); ``record`` and
+    ``checkpoint`` are for the feature-learning limit (:meth:`tpc.feature.FeatureLimit.train`).
 
     Raises:
         TpcError: data or request do not fit the program, or it has no such limit.
     """
+    from tpc.feature import FeatureLimit
     from tpc.simulate import minibatches
 
     batches = None
@@ -187,21 +210,32 @@ def train(
                 Diagnostic("E0914", f"batches of {batch} samples out of {count} in the data")
             )
         batches = minibatches(count, batch, steps, seed)
-    run = limit.train(
-        data.train,
-        steps,
-        test=data.test or None,
-        batches=batches,
-        tolerance=tolerance,
-        seed=seed,
-        progress=progress,
-    )
-    numbers: dict[str, float | int | str] = {"evaluated by": run.method}
-    if run.method != "linear":
-        numbers |= {"particles": run.particles, "replicates": run.replicates}
+    common: dict[str, Any] = {
+        "test": data.test or None,
+        "batches": batches,
+        "seed": seed,
+        "progress": progress,
+    }
+    numbers: dict[str, float | int | str] = {}
+    if isinstance(limit, FeatureLimit):
+        run = limit.train(
+            data.train, steps, tolerance=tolerance, record=record, checkpoint=checkpoint, **common
+        )
+        numbers["evaluated by"] = run.method
+        if run.method != "linear":
+            numbers |= {"particles": run.particles, "replicates": run.replicates}
+    else:
+        accuracy = 1e-10 if tolerance is None else tolerance
+        run = limit.train(data.train, steps, start=start, tolerance=accuracy, **common)
+        numbers["f before"] = str(start)
+        if run.replicates > 1:
+            numbers["draws"] = run.replicates
     target = _target(limit.module)
     if target is not None and target in data.test:
         scores = _scores(run.f[-1].reshape(len(run.f[-1]), -1), data.test[target])
         numbers |= {name: f"{value:.6g}" for name, value in scores.items()}
-    arrays = {"f": run.f, "error": run.error, "loss": run.loss}
-    return Training(MappingProxyType(arrays), MappingProxyType(numbers))
+    arrays = {"f": run.f, "error": run.error, "loss": run.loss, "loss_error": run.loss_error}
+    for name, kernel in run.kernels.items():
+        arrays |= {f"kernel_{name}": kernel, f"kernel_error_{name}": run.kernel_errors[name]}
+    kind = "feature" if isinstance(limit, FeatureLimit) else limit.kind
+    return Training(kind, MappingProxyType(arrays), MappingProxyType(numbers))

@@ -27,6 +27,7 @@ LAYERS = (
         "report",
         "export",
         "data",
+        "convergence",
         "study",
         "slopes",
         "phase",

@@ -13,7 +13,7 @@ training f is Gaussian with the NNGP covariance, or zero where that vanishes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
@@ -82,6 +82,25 @@ def descend(
         paths.append(path)
         losses.append(loss_path)
     return _gathered(limit.module.output.name, np.stack(paths), np.stack(losses))
+
+
+def follow(
+    limit: Limit,
+    data: Mapping[str, Any],
+    steps: int,
+    starts: Iterable[tuple[Any, Any]],
+    *,
+    test: Mapping[str, Any] | None = None,
+    batches: Sequence[Any] | None = None,
+) -> Array:
+    """Return f (starts, steps + 1, N_test, axes), from each of several given f_0."""
+    loss = Loss(limit.module) if steps else None
+    rule = _rule(limit.module) if steps else None
+    problem = _Problem(limit, data, test, loss, 1e-10)
+    rows = _rows(steps, problem.count, batches)
+    return np.stack(
+        [problem.path(problem.joined(each), rows, loss, rule, None)[0] for each in starts]
+    )
 
 
 def _shown(progress: Callable[[int, int], None], before: int, total: int) -> Callable[[int], None]:
