@@ -186,7 +186,7 @@ class _Writer:
             case ex.Product(factors=factors) | _Parts(factors=factors):
                 numbers = [f for f in factors if isinstance(f, ex.At)]
                 ordered: list[ex.Expression] = [
-                    *sorted(numbers, key=lambda f: (f.inner.id, f.side)),
+                    *sorted(numbers, key=lambda f: (ex.rank(f.inner), f.side)),
                     *(f for f in factors if not isinstance(f, ex.At)),
                 ]
                 return " ".join(self.factor(f) for f in ordered)

@@ -8,6 +8,7 @@ recursion is a graph in which everything is computed once.
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 _counter = itertools.count()
 _interned: dict[Hashable, Expression] = {}
+_ranks: dict[Expression, tuple[int, bytes]] = {}
 ZERO = Constant.of(0)
 ONE = Constant.of(1)
 
@@ -193,7 +195,32 @@ def _intern(kind: type[Expression], cross: bool, *parts: Any) -> Any:
     found = _interned.get(key)
     if found is None:
         found = _interned[key] = kind(cross, *parts)
+        _ranks[found] = _rank(found, parts)
     return found
+
+
+def rank(e: Expression) -> tuple[int, bytes]:
+    """Return a key that sorts expressions: deeper ones later, the same in every process.
+
+    The order of creation would depend on what was derived before, and with it the printed text, the
+    generated source and the name under which compiled kernels are found again.
+    """
+    return _ranks[e]
+
+
+def _rank(e: Expression, parts: tuple[Any, ...]) -> tuple[int, bytes]:
+    text = hashlib.blake2b(type(e).__name__.encode(), digest_size=12)
+    stack = list(reversed(parts))
+    while stack:
+        part = stack.pop()
+        if isinstance(part, Expression):
+            text.update(_ranks[part][1])
+        elif isinstance(part, tuple):
+            stack.extend((*reversed(part), len(part)))
+        else:
+            text.update(f"{getattr(part, 'label', part)};".encode())
+    height = 1 + max((_ranks[operand][0] for operand in e.operands), default=0)
+    return height, text.digest()
 
 
 def number(value: Constant | int) -> Expression:
@@ -239,7 +266,7 @@ def _from_linear(constant: Constant, terms: dict[Expression, Constant]) -> Expre
         return number(constant)
     if constant.is_zero and len(kept) == 1 and kept[0][1].is_one:
         return kept[0][0]
-    ordered = tuple(sorted(kept, key=lambda pair: pair[0].id))
+    ordered = tuple(sorted(kept, key=lambda pair: rank(pair[0])))
     found: Expression = _intern(Sum, any(e.cross for e, _ in ordered), constant, ordered)
     return found
 
@@ -292,7 +319,7 @@ def multiply(*expressions: Expression) -> Expression:
         return number(factor)
     if len(kept) == 1:
         return scale(kept[0], factor)
-    ordered = tuple(sorted(kept, key=lambda e: e.id))
+    ordered = tuple(sorted(kept, key=rank))
     product: Expression = _intern(Product, any(e.cross for e in ordered), ordered)
     return scale(product, factor)
 

@@ -82,14 +82,14 @@ def _bases(
     order: list[ex.Expression], names: Names, arguments: Collection[ex.Expression]
 ) -> dict[ex.Expression, Constant]:
     """Return the constant with which a product was met first: the textbook's backward kernel."""
-    first: dict[ex.Expression, tuple[int, Constant]] = {}
+    first: dict[ex.Expression, tuple[tuple[int, bytes], Constant]] = {}
     for e in order:
         for operand in names.shown(e):
             weight, core = multiple(operand, arguments)
             if multiple(e, arguments)[1] is operand or not isinstance(core, ex.Product):
                 continue
-            if core not in first or operand.id < first[core][0]:
-                first[core] = (operand.id, weight)
+            if core not in first or ex.rank(operand) < first[core][0]:
+                first[core] = (ex.rank(operand), weight)
     return {core: weight for core, (_, weight) in first.items() if core not in arguments}
 
 
