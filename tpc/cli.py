@@ -186,7 +186,9 @@ def solve(file: Path, settings: Sequence[str], form: str, as_json: bool, **reque
 
 
 @program_command("derive")
-@click.option("--kind", type=click.Choice(("nngp", "ntk")), help="Default: what classify says.")
+@click.option(
+    "--kind", type=click.Choice(("nngp", "ntk", "feature")), help="Default: what classify says."
+)
 @click.option("--to", "target", type=click.Choice(("text", "latex", "markdown")), default="text")
 def derive(
     file: Path, settings: Sequence[str], form: str, as_json: bool, kind: str | None, target: str
@@ -194,7 +196,7 @@ def derive(
     """Print the limit as equations."""
     program = _compile(file, settings)
     _report_notes(program.notes, form)
-    limit = program.kernel_limit(kind)
+    limit = program.limit(kind)
     text = {"text": limit.text, "latex": limit.latex, "markdown": limit.markdown}[target]()
     _print(limit.to_json(), text, as_json)
 

@@ -237,6 +237,15 @@ def test_compile_writes_a_module(
     capsys.readouterr()
 
 
-def test_feature_learning_has_no_kernel(program: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("derive", EXAMPLES / "perceptron.tp") == 1
+def test_feature_learning_has_no_kernel(
+    program: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("compile", EXAMPLES / "perceptron.tp", "-o", tmp_path / "out") == 1
     assert "E0903" in capsys.readouterr().err
+
+
+def test_feature_learning_has_equations(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("derive", EXAMPLES / "mean_field.tp") == 0
+    assert "Z[V(t+1)] = Z[V(t)]" in capsys.readouterr().out
+    assert run("derive", EXAMPLES / "adam_perceptron.tp", "--kind", "feature") == 1
+    assert "optimizer adam" in capsys.readouterr().err

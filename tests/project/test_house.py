@@ -22,7 +22,17 @@ LAYERS = (
     ("ir",),
     ("ops", "optimizers"),
     ("elaborate", "differentiate", "unroll", "simplify"),
-    ("parametrize", "scaling", "limit", "simulate", "codegen", "runtime", "cost", "feature"),
+    (
+        "parametrize",
+        "scaling",
+        "limit",
+        "simulate",
+        "codegen",
+        "runtime",
+        "cost",
+        "feature",
+        "derivation",
+    ),
     (
         "report",
         "export",

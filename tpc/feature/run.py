@@ -14,6 +14,7 @@ import numpy as np
 from tpc.diagnostics import Diagnostic, TpcError
 from tpc.feature.checkpoint import EVERY, Checkpoint, Which, digest_of
 from tpc.feature.draws import SOBOL, Draws
+from tpc.feature.equations import Readable
 from tpc.feature.memory import Needs, fitting
 from tpc.feature.network import FeatureNetwork, coupled
 from tpc.feature.plan import Method, arguments, live_vectors, method, updates
@@ -47,7 +48,7 @@ def feature_limit(module: Module) -> FeatureLimit:
     return FeatureLimit(module)
 
 
-class FeatureLimit:
+class FeatureLimit(Readable):
     """The limit of a training run (TP4): a program in which features may move.
 
     ``method`` says how it is evaluated: see :mod:`tpc.feature.plan`.
