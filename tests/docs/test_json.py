@@ -25,6 +25,7 @@ COMMANDS = {
     "`tpc solve --rates-only --json`": ["solve", PERCEPTRON, "--rates-only"],
     "`tpc phase --json`": ["phase", PHASE, "--x", "c", "--y", "b3"],
     "`tpc derive --json`": ["derive", CHARACTERS],
+    "`tpc derive --kind feature --json`": ["derive", PERCEPTRON, "--kind", "feature"],
     "`tpc run --json`": ["run", CHARACTERS, "--data", "mine.npz"],
     "`tpc compile --json`": ["compile", CHARACTERS, "-o", "written"],
     "`tpc simulate --json`": ["simulate", CHARACTERS, "--widths", "8", "--seeds", "1"],
