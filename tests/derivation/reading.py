@@ -39,14 +39,20 @@ class Reading:
         data: Mapping[str, Array],
         extents: Mapping[str, tuple[int, ...]],
         samples: int,
+        seed: int = 1,
     ) -> None:
         self.recursion, self.data, self.extents = recursion, data, extents
-        self.samples, self.random = samples, np.random.default_rng(1)
+        self.samples, self.random = samples, np.random.default_rng(seed)
         self.batch = len(next(iter(data.values())))
         self.known: dict[tuple[object, ...], Array] = {}
         self.hats: dict[tuple[str, bool], list[tuple[Array, Array]]] = {}
         self.drawn: dict[tuple[object, ...], int] = {}
         self.constants = {"B": float(self.batch)}
+        self.variances = {
+            (e.left[0].weight, e.left[0].transposed): e.right.terms[0].constant.value
+            for e in recursion.equations
+            if isinstance(e.left, tuple)
+        }
         for name, rate in recursion.rates.items():
             self.constants[recursion.eta(name).name] = rate.value
 
@@ -59,7 +65,11 @@ class Reading:
                 continue  # read where it is used
 
     def f(self, t: int) -> Array:
-        return np.array([float(self.known["f", t, i]) for i in range(self.batch)])
+        """Return the output, (samples, axes)."""
+        ranges = [range(n) for n in self.extents.get("f", ())]
+        places = itertools.product(range(self.batch), *ranges)
+        found = np.array([float(self.known["f", t, *place]) for place in places])
+        return found.reshape(self.batch, -1)
 
     def _assign(self, left: Symbol, each: Equation, t: int) -> None:
         samples = range(self.batch) if left.sample is not None else [None]
@@ -89,10 +99,13 @@ class Reading:
     def _key(self, symbol: Symbol, bound: Bound) -> tuple[object, ...]:
         at = None if symbol.step is None else self._step(symbol.step, bound)
         sample = () if symbol.sample is None else (bound[symbol.sample],)
-        return (symbol.name, at, *sample, *(bound[axis] for axis in symbol.axes))
+        return (symbol.name, at, *sample, *(self._place(axis, bound) for axis in symbol.axes))
 
     def _step(self, label: Label, bound: Bound) -> int:
         return int(label.name) if label.name.isdigit() else bound[label.name]
+
+    def _place(self, axis: Label, bound: Bound) -> int:
+        return int(axis.name) - 1 if axis.name else bound[axis]
 
     def expression(self, x: Expression, bound: Bound) -> Array:
         total = np.zeros(())
@@ -126,7 +139,8 @@ class Reading:
             if label in symbol.axes:
                 place = symbol.axes.index(label)
                 if symbol.kind == "data":
-                    return int(self.data[symbol.name].shape[1 + place])
+                    shape = np.squeeze(self.data[symbol.name][0]).shape
+                    return int(shape[place])
                 return self.extents[symbol.name][place]
         raise AssertionError(label)
 
@@ -136,8 +150,8 @@ class Reading:
                 return np.asarray(self.constants[factor.name])
             case Symbol(kind="data", sample=sample, axes=axes):
                 assert sample is not None
-                row = self.data[factor.name].reshape(self.batch, -1)[bound[sample]]
-                return np.asarray(row[bound[axes[0]]] if axes else row[0])
+                row = np.squeeze(self.data[factor.name][bound[sample]])
+                return np.asarray(row[tuple(self._place(axis, bound) for axis in axes)])
             case Symbol():
                 return self.known[self._key(factor, bound)]
             case Image(part="hat"):
@@ -170,7 +184,8 @@ class Reading:
             weights = np.linalg.lstsq(xs.T, x, rcond=1e-6)[0]
             left = ((x - weights @ xs) ** 2).mean()
             self.drawn[place] = len(family)
-            family.append((x, weights @ past + np.sqrt(left) * new))
+            sigma = np.sqrt(self.variances[image.weight, image.transposed])
+            family.append((x, weights @ past + sigma * np.sqrt(left) * new))
         return self.drawn[place]
 
     def _slope(self, x: Array, by: Image, bound: Bound) -> Array:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -16,6 +19,7 @@ from tpc.feature import feature_limit
 from tpc.ir.module import Module
 
 D = 3
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def one_step_loss(layers: int, act: str, **more: object) -> Module:
@@ -86,13 +90,22 @@ def test_an_update_that_vanishes_is_dropped() -> None:
     assert lines(text, "t")["Z[h(t,i)]"] == "Zhat[W z(t,i)] + Zdot[W z(t,i)]"
 
 
+def extents(recursion: Recursion) -> dict[str, tuple[int, ...]]:
+    """Return the sizes of the axes of all values that have a name."""
+    named = {**{v: k for k, v in recursion.vocabulary.names.items()}, **recursion.leaves()}
+    return {
+        name: tuple(int(d.count) for d in node.type.dims if not d.width and d.count != 1)
+        for name, node in named.items()
+    }
+
+
 @pytest.mark.parametrize(("layers", "act"), [(1, "tanh"), (1, "relu"), (2, "tanh")])
 @pytest.mark.parametrize("spelled_out", [True, False])
 def test_equations_are_what_is_computed(layers: int, act: str, spelled_out: bool) -> None:
     """Steps 0 and 1 as spelled out, and the closed form at t = 0, 1, 2, read by Monte Carlo."""
     module, points = perceptron(layers, act, d=D, optimizer="sgd(lr = 0.5)"), data(2, D)
     recursion = Recursion(module)
-    reading = Reading(recursion, points, {"U": (D,)}, 100_000)
+    reading = Reading(recursion, points, extents(recursion), 100_000)
     sections = {
         key: [e for e in recursion.equations if e.section == key]
         for key in ("start", "0", "1", "t")
@@ -108,11 +121,42 @@ def test_equations_are_what_is_computed(layers: int, act: str, spelled_out: bool
     run = feature_limit(module).train(points, last)
     assert np.abs(run.f[last]).max() > 0.1
     for t in range(last + 1):
-        np.testing.assert_allclose(reading.f(t), run.f[t, :, 0], atol=0.02)
+        np.testing.assert_allclose(reading.f(t), run.f[t], atol=0.02)
+
+
+PROGRAMS = {"bilinear": 0.1, "mlp_mup_zero_readout": 3, "resnet_mup": 0.05, "rnn_mup": 0.5}
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_equations_of_other_programs(name: str) -> None:
+    """Several outputs, zero initialisation, residual branches, a shared weight."""
+    text = (ROOT / "tests" / "zoo" / f"{name}.tp").read_text(encoding="utf-8")
+    module = module_of(re.sub(r"lr = [\d.]+", f"lr = {PROGRAMS[name]}", text))
+    random = np.random.default_rng(3)
+    points = {
+        key: random.standard_normal(spec.type.shape(1, 2)) / 2
+        for key, spec in module.inputs.items()
+    }
+    recursion = Recursion(module)
+    found = np.array([read(recursion, points, seed) for seed in range(6)])
+    run = feature_limit(module).train(points, 2, tolerance=0.01)
+    error = found.std(axis=0, ddof=1).max(axis=(1, 2), keepdims=True) / np.sqrt(len(found))
+    differences = found.mean(axis=0) - run.f.reshape(found[0].shape)
+    assert (np.abs(differences) < 4 * error + 0.02).all()
+    assert np.abs(run.f[2]).max() > 0.2
+
+
+def read(recursion: Recursion, points: dict[str, np.ndarray], seed: int) -> np.ndarray:
+    """Return the outputs after 0, 1 and 2 steps from the equations of step t."""
+    reading = Reading(recursion, points, extents(recursion), 20_000, seed)
+    reading.run([e for e in recursion.equations if e.section == "start"])
+    for t in range(3):
+        reading.run([e for e in recursion.equations if e.section == "t"], t)
+    return np.array([reading.f(t) for t in range(3)])
 
 
 def test_a_shared_weight_has_a_sum_for_every_use() -> None:
-    module = tpc.compile("tests/zoo/rnn_mup.tp").module
+    module = tpc.compile(ROOT / "tests" / "zoo" / "rnn_mup.tp").module
     found = lines(module, "t")["Z[h2(t,i)]"]
     assert found.count("sum_{s < t}") == 2
 
