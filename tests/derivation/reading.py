@@ -146,6 +146,8 @@ class Reading:
 
     def factor(self, factor: Factor, bound: Bound) -> Array:
         match factor:
+            case Symbol(name="delta", axes=(one, other)):
+                return np.asarray(float(bound[one] == bound[other]))
             case Symbol(kind="number"):
                 return np.asarray(self.constants[factor.name])
             case Symbol(kind="data", sample=sample, axes=axes):

@@ -14,6 +14,7 @@ from tests.derivation.reading import Reading
 from tests.feature.programs import data, module_of, perceptron
 from tpc.derivation import derivation
 from tpc.derivation.deriving import Recursion
+from tpc.derivation.linear import coefficients
 from tpc.diagnostics import TpcError
 from tpc.feature import feature_limit
 from tpc.ir.module import Module
@@ -144,6 +145,20 @@ def test_equations_of_other_programs(name: str) -> None:
     differences = found.mean(axis=0) - run.f.reshape(found[0].shape)
     assert (np.abs(differences) < 4 * error + 0.02).all()
     assert np.abs(run.f[2]).max() > 0.2
+
+
+def test_coefficients_are_exact() -> None:
+    """TP4, Corollary 6.2, for several inputs and outputs."""
+    module, points = perceptron(1, "identity", d=D, k=2), data(4, D, 2)
+    recursion = Recursion(module)
+    axes = {"A": (D, D), "B": (D, 2), "C": (2, D), "D": (2, 2)}
+    reading = Reading(recursion, points, {**extents(recursion), **axes}, 1)
+    found = [e for e in coefficients(recursion) if getattr(e.left, "kind", "") == "scalar"]
+    run = feature_limit(module).train(points, 5)
+    reading.run(e for e in found if e.rule == "start")
+    for t in range(6):
+        reading.run((e for e in found if e.rule != "start"), t)
+        np.testing.assert_allclose(reading.f(t), run.f[t], atol=1e-10)
 
 
 def read(recursion: Recursion, points: dict[str, np.ndarray], seed: int) -> np.ndarray:
