@@ -121,7 +121,7 @@ def test_nothing_in_a_file_runs(tmp_path: Path, capsys: pytest.CaptureFixture[st
     path.write_bytes(head + pickle.dumps(Harmful()))
     with pytest.raises(tpc.TpcError, match="does not belong there"):
         limit.train(data(), STEPS, checkpoint=path, particles=256)
-    path.write_bytes(head + pickle.dumps({(256, 0): pickle.dumps(Harmful())}))
+    path.write_bytes(head + pickle.dumps({(256, 0): (True, pickle.dumps(Harmful()))}))
     with pytest.raises(tpc.TpcError, match="does not belong there"):
         limit.train(data(), STEPS, checkpoint=path, particles=256)
     assert not capsys.readouterr().out

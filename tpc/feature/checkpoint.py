@@ -53,7 +53,7 @@ class Checkpoint:
 
     def __init__(self, path: Path | None, digest: str, every: float = EVERY) -> None:
         self.path, self._digest, self._every = path, digest.encode(), every
-        self._entries: dict[Which, bytes] = {}
+        self._entries: dict[Which, tuple[bool, bytes]] = {}  # complete or not, and its bytes
         self._lock, self._next = Lock(), time.monotonic() + every
         if path is not None and path.exists():
             self._entries = self._read(path)
@@ -61,12 +61,12 @@ class Checkpoint:
     def finished(self, which: Which) -> Any | None:
         """Return the result of a replicate that is complete, else None."""
         entry = self._loaded(which, None)
-        return None if entry is None or "result" not in entry else entry["result"]
+        return None if entry is None else entry["result"]
 
     def resume(self, which: Which, network: FeatureNetwork) -> tuple[list[Any], Array] | None:
         """Put a network into its saved state; return outputs and losses so far (None: no state)."""
         entry = self._loaded(which, network)
-        if entry is None or "result" in entry:
+        if entry is None:
             return None
         network.space, network.weights = entry["space"], entry["weights"]
         network.steps_done = entry["steps"]
@@ -91,12 +91,12 @@ class Checkpoint:
             "path": path,
             "losses": losses,
         }
-        self._put(which, _dumped(state, network))
+        self._put(which, False, _dumped(state, network))
 
     def finish(self, which: Which, result: Any) -> None:
         """Save a replicate's result."""
         if self.path is not None:
-            self._put(which, _dumped({"result": result}, None))
+            self._put(which, True, _dumped({"result": result}, None))
 
     def remove(self) -> None:
         """Remove the file of a run that is complete."""
@@ -106,19 +106,21 @@ class Checkpoint:
     # -- the file ----------------------------------------------------------------------------------
 
     def _loaded(self, which: Which, network: FeatureNetwork | None) -> Any | None:
-        entry = self._entries.get(which)
-        if entry is None:
+        complete, entry = self._entries.get(which, (False, b""))
+        if not entry or complete != (network is None):
             return None
         try:
             return _Loader(io.BytesIO(entry), network).load()
-        except (_OtherNetwork, KeyError):
-            return None  # a state, while only a result was asked for
         except Exception as error:
             raise self._refused(f"cannot be read ({error})") from error
 
-    def _put(self, which: Which, entry: bytes) -> None:
+    def _put(self, which: Which, complete: bool, entry: bytes) -> None:
         with self._lock:
-            self._entries[which] = entry
+            # states of an earlier round, with fewer samples, are of no use any more
+            self._entries = {
+                key: each for key, each in self._entries.items() if each[0] or key[0] == which[0]
+            }
+            self._entries[which] = complete, entry
             began = time.monotonic()
             self._write()
             took = time.monotonic() - began
@@ -130,7 +132,7 @@ class Checkpoint:
             file.write(MAGIC + self._digest + b"\n")
             pickle.dump(self._entries, file, protocol=5)
 
-    def _read(self, path: Path) -> dict[Which, bytes]:
+    def _read(self, path: Path) -> dict[Which, tuple[bool, bytes]]:
         try:
             with path.open("rb") as file:
                 magic, digest = file.readline(100), file.readline(100).strip()
@@ -138,7 +140,7 @@ class Checkpoint:
                     raise self._refused("is no saved state of a run")
                 if digest != self._digest:
                     raise self._refused("is of another program, other data or another request")
-                entries: dict[Which, bytes] = _Loader(file, None).load()
+                entries: dict[Which, tuple[bool, bytes]] = _Loader(file, None).load()
         except (OSError, EOFError, pickle.UnpicklingError, ValueError) as error:
             raise self._refused(f"cannot be read ({error})") from error
         return entries
@@ -179,10 +181,6 @@ def _parts(item: Any) -> Iterable[bytes]:
 
 
 # -- serialisation ---------------------------------------------------------------------------------
-
-
-class _OtherNetwork(Exception):  # noqa: N818 - what is read belongs to a network that is not there
-    pass
 
 
 class _Dumper(pickle.Pickler):
@@ -241,7 +239,7 @@ class _Loader(pickle.Unpickler):
     def persistent_load(self, pid: Any) -> Any:
         kind, name = pid
         if self._network is None:
-            raise _OtherNetwork
+            raise pickle.UnpicklingError(f"{kind} of {name} does not belong there")
         if kind == "spec":
             return self._network.module.params[name]
         return self._network.settings_of(name)
