@@ -29,6 +29,10 @@ COMMANDS = {
     "`tpc run --json`": ["run", CHARACTERS, "--data", "mine.npz"],
     "`tpc compile --json`": ["compile", CHARACTERS, "-o", "written"],
     "`tpc simulate --json`": ["simulate", CHARACTERS, "--widths", "8", "--seeds", "1"],
+    "`tpc simulate --against limit --json`": [
+        *("simulate", CHARACTERS, "--set", "d=3", "--against", "limit"),
+        *("--widths", "8", "--seeds", "2", "--steps", "1"),
+    ],
     "`tpc simulate --slopes --json`": [
         "simulate",
         PERCEPTRON,
