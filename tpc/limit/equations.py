@@ -11,6 +11,7 @@ from tpc.exact import Constant
 from tpc.limit import expressions as ex
 from tpc.limit.kernels import Kernels
 from tpc.limit.naming import Names, multiple, named
+from tpc.limit.order import rank
 
 if TYPE_CHECKING:
     from tpc.ops.activations import Activation
@@ -186,7 +187,7 @@ class _Writer:
             case ex.Product(factors=factors) | _Parts(factors=factors):
                 numbers = [f for f in factors if isinstance(f, ex.At)]
                 ordered: list[ex.Expression] = [
-                    *sorted(numbers, key=lambda f: (ex.rank(f.inner), f.side)),
+                    *sorted(numbers, key=lambda f: (rank(f.inner), f.side)),
                     *(f for f in factors if not isinstance(f, ex.At)),
                 ]
                 return " ".join(self.factor(f) for f in ordered)

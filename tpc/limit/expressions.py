@@ -8,7 +8,6 @@ recursion is a graph in which everything is computed once.
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -16,13 +15,13 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from tpc.exact import Constant
+from tpc.limit.order import place, rank
 
 if TYPE_CHECKING:
     from tpc.ops.activations import Activation
 
 _counter = itertools.count()
 _interned: dict[Hashable, Expression] = {}
-_ranks: dict[Expression, tuple[int, bytes]] = {}
 ZERO = Constant.of(0)
 ONE = Constant.of(1)
 
@@ -195,32 +194,8 @@ def _intern(kind: type[Expression], cross: bool, *parts: Any) -> Any:
     found = _interned.get(key)
     if found is None:
         found = _interned[key] = kind(cross, *parts)
-        _ranks[found] = _rank(found, parts)
+        place(found, parts)
     return found
-
-
-def rank(e: Expression) -> tuple[int, bytes]:
-    """Return a key that sorts expressions: deeper ones later, the same in every process.
-
-    The order of creation would depend on what was derived before, and with it the printed text, the
-    generated source and the name under which compiled kernels are found again.
-    """
-    return _ranks[e]
-
-
-def _rank(e: Expression, parts: tuple[Any, ...]) -> tuple[int, bytes]:
-    text = hashlib.blake2b(type(e).__name__.encode(), digest_size=12)
-    stack = list(reversed(parts))
-    while stack:
-        part = stack.pop()
-        if isinstance(part, Expression):
-            text.update(_ranks[part][1])
-        elif isinstance(part, tuple):
-            stack.extend((*reversed(part), len(part)))
-        else:
-            text.update(f"{getattr(part, 'label', part)};".encode())
-    height = 1 + max((_ranks[operand][0] for operand in e.operands), default=0)
-    return height, text.digest()
 
 
 def number(value: Constant | int) -> Expression:

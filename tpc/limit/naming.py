@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from tpc.exact import Constant
 from tpc.limit import expressions as ex
+from tpc.limit.order import rank
 
 
 @dataclass
@@ -88,8 +89,8 @@ def _bases(
             weight, core = multiple(operand, arguments)
             if multiple(e, arguments)[1] is operand or not isinstance(core, ex.Product):
                 continue
-            if core not in first or ex.rank(operand) < first[core][0]:
-                first[core] = (ex.rank(operand), weight)
+            if core not in first or rank(operand) < first[core][0]:
+                first[core] = (rank(operand), weight)
     return {core: weight for core, (_, weight) in first.items() if core not in arguments}
 
 
