@@ -102,7 +102,7 @@ class Module:
 
     ``loss`` is a scalar that is not batched (None without ``train:``). ``spans`` tells where a
     node was first made. ``parametrization`` is the name that still has to fill exponents in.
-    ``alignment`` is what is assumed of weights that are less than fully aligned with what they read.
+    ``alignment`` is what is assumed of weights less than fully aligned with what they read.
     """
 
     source: Source

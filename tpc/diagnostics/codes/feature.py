@@ -30,7 +30,8 @@ CODES = (
         "a tolerance that is out of reach",
         "The limit is an average over samples, whose error falls like the inverse square root of "
         "their number. The number that would be needed is beyond what is allowed.",
-    ),    Code(
+    ),
+    Code(
         "E0954",
         "a saved state that does not belong to the run",
         "Long runs keep their state in a file, from which the same run continues after an "
