@@ -46,7 +46,7 @@ def compile(
         raise TypeError("compile takes a path or text=..., one of the two")
     source = Source.of(text) if text is not None else read_source(Path(path or ""))
     program = Program(Compilation(source).with_overrides(changes or {}))
-    program.module  # noqa: B018 - errors are raised here, not at first use
+    program.elaborated  # noqa: B018 - errors are raised here, not at first use
     return program
 
 
@@ -83,6 +83,11 @@ class Program:
         return self.compilation.module
 
     @property
+    def elaborated(self) -> Module:
+        """The typed IR as the program states it: a parametrization has filled in nothing yet."""
+        return self.compilation.elaborated
+
+    @property
     def source(self) -> Source:
         """The program's text."""
         return self.compilation.source
@@ -90,7 +95,7 @@ class Program:
     @property
     def exponents(self) -> tuple[str, ...]:
         """The exponents that have no value yet."""
-        return self.module.exponents
+        return self.elaborated.exponents
 
     @property
     def notes(self) -> tuple[Diagnostic, ...]:
@@ -104,7 +109,7 @@ class Program:
             TpcError: a name is unknown, or the changed program has errors.
         """
         program = Program(self.compilation.with_overrides(changes))
-        program.module  # noqa: B018 - errors are raised here, not at first use
+        program.elaborated  # noqa: B018 - errors are raised here, not at first use
         return program
 
     def assuming(self, alignment: Mapping[str, Fraction | int | str]) -> Program:
@@ -117,7 +122,7 @@ class Program:
             TpcError: there is no such weight or role, or a value is not within [1/2, 1].
         """
         program = Program(self.compilation.assuming(alignment))
-        program.module  # noqa: B018 - errors are raised here, not at first use
+        program.elaborated  # noqa: B018 - errors are raised here, not at first use
         return program
 
     def emit(self, stage: str) -> str:
@@ -292,7 +297,7 @@ class Program:
 
     def summary(self) -> dict[str, Any]:
         """Return what ``tpc check --json`` prints."""
-        module = self.module
+        module = self.elaborated
         return {
             "schema": 1,
             "file": self.source.name,
@@ -300,6 +305,7 @@ class Program:
             "sizes": dict(module.sizes),
             "reals": {name: str(value) for name, value in module.reals.items()},
             "exponents": list(module.exponents),
+            "parametrization": module.parametrization,
             "inputs": {k: {"role": v.role, "type": str(v.type)} for k, v in module.inputs.items()},
             "params": {name: _param_summary(spec) for name, spec in module.params.items()},
             "outputs": {value.name: str(value.node.type) for value in module.outputs},
@@ -309,8 +315,9 @@ class Program:
 
     def summary_text(self) -> str:
         """Return what ``tpc check`` prints."""
-        module = self.module
-        rows = [(name, str(spec.type), _abc(spec)) for name, spec in module.params.items()]
+        module = self.elaborated
+        filled = module.parametrization or ""
+        rows = [(name, str(spec.type), _abc(spec, filled)) for name, spec in module.params.items()]
         left = max((len(row[0]) for row in rows), default=0)
         middle = max((len(row[1]) for row in rows), default=0)
         lines = [f"{self.source.name}: ok"]
@@ -319,19 +326,25 @@ class Program:
         return "\n".join(lines)
 
     def __repr__(self) -> str:
-        params = ", ".join(self.module.params)
+        params = ", ".join(self.elaborated.params)
         return f"<Program {self.source.name}: params {params}>"
 
 
-def _abc(spec: Any) -> str:
-    return f"abc({spec.a}, {spec.b}, {spec.c})" + (" frozen" if spec.frozen else "")
+def _abc(spec: Any, parametrization: str) -> str:
+    stated = {"a": spec.a, "b": spec.b, "c": spec.c}
+    if None not in stated.values():
+        text = f"abc({spec.a}, {spec.b}, {spec.c})"
+    else:
+        parts = [f"{name} = {value}" for name, value in stated.items() if value is not None]
+        text = ", ".join([*parts, parametrization])
+    return text + (" frozen" if spec.frozen else "")
 
 
 def _param_summary(spec: Any) -> dict[str, Any]:
-    exponents: dict[str, Affine] = {"a": spec.a, "b": spec.b, "c": spec.c}
+    exponents: dict[str, Affine | None] = {"a": spec.a, "b": spec.b, "c": spec.c}
     return {
         "type": str(spec.type),
-        **{name: str(value) for name, value in exponents.items()},
+        **{name: None if value is None else str(value) for name, value in exponents.items()},
         "sigma": str(spec.sigma),
         "mult": str(spec.mult),
         "init": spec.init,

@@ -89,7 +89,7 @@ def _print(result: Any, text: str, as_json: bool) -> None:
 def check(file: Path, settings: Sequence[str], form: str, as_json: bool, stage: str | None) -> None:
     """Parse and type a program."""
     program = _compile(file, settings)
-    _report_notes(program.notes, form)
+    _report_notes(program.elaborated.notes, form)
     if stage is not None:
         click.echo(_emit(program, stage), nl=False)
         return
