@@ -44,7 +44,7 @@ def text(
             f"    return W{depth + 1} @ z{depth}",
             "train:",
             "    loss = mse(f(x), y)",
-            f"    optimizer {optimizer}(lr = 1)",
+            f"    optimizer {optimizer}(lr = 1{', decay = 0' if optimizer == 'adamw' else ''})",
             "",
         ]
     )
@@ -114,3 +114,18 @@ def draw(depth: int, random: Random) -> list[Triple]:
         a = [(sum_ - (l == 0)) / 2 + slack[l] for l in range(depth)] + a[-1:]
     b = [(HALF if l else 0) - a[l] for l in range(depth)] + [readout - a[-1]]
     return list(zip(a, b, [c] * (depth + 1), strict=True))
+
+
+def random_rows(depth: int, random: Random) -> list[Triple]:
+    """Return a stable initialisation with one rate a weight, often on the boundary."""
+    rows = [
+        (
+            a := Fraction(random.randint(-2, 2), 2),
+            (HALF if l else 0) - a,
+            (1 if l else 0) - a + random.choice([0, 0, HALF, 1, -HALF]),
+        )
+        for l in range(depth)
+    ]
+    a = Fraction(random.randint(-2, 2), 2)
+    rows.append((a, random.choice([HALF, 1]) - a, 1 - a + random.choice([0, 0, HALF])))
+    return rows

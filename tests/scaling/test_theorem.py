@@ -104,21 +104,6 @@ def adam_like(rows: list[perceptrons.Triple]) -> tuple[bool, Fraction, Fraction]
     return r >= 0 and own >= 0 and output >= 0 and a + b >= HALF, r, output
 
 
-def random_rows(depth: int, random: Random) -> list[perceptrons.Triple]:
-    """Return a stable initialisation with one rate a weight, often on the boundary."""
-    rows = [
-        (
-            a := Fraction(random.randint(-2, 2), 2),
-            (HALF if l else 0) - a,
-            (1 if l else 0) - a + random.choice([0, 0, HALF, 1, -HALF]),
-        )
-        for l in range(depth)
-    ]
-    a = Fraction(random.randint(-2, 2), 2)
-    rows.append((a, random.choice([HALF, 1]) - a, 1 - a + random.choice([0, 0, HALF])))
-    return rows
-
-
 def gradient_like(rows: list[perceptrons.Triple]) -> tuple[bool, Fraction, Fraction]:
     """Return the same as :func:`adam_like` under SGD with one rate a weight (theory, section 6)."""
     *hidden, (a, b, c) = rows
@@ -133,7 +118,7 @@ def check_rates(count: int, seed: int, optimizer: str, scale_free: bool) -> Coun
     random, seen = Random(seed), Counter[Kind]()
     for number in range(count):
         depth = 1 + number % 3
-        rows = random_rows(depth, random)
+        rows = perceptrons.random_rows(depth, random)
         if not scale_free:  # the same rates in the gauge of gradient descent: 2a + c
             rows = [(a, b, c - a - (0 if l == depth else HALF)) for l, (a, b, c) in enumerate(rows)]
         stable, r, output = (adam_like if scale_free else gradient_like)(rows)
