@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from tpc.diagnostics import Diagnostic, Source, TpcError
 from tpc.exact import Affine
 from tpc.pipeline import Compilation, emit
+from tpc.syntax import decode
 
 if TYPE_CHECKING:
     import numpy as np
@@ -60,11 +61,9 @@ def read_source(path: Path) -> Source:
         size = path.stat().st_size
         if size > _LARGEST_PROGRAM:
             raise _unreadable(path, f"it has {size} bytes, a program at most {_LARGEST_PROGRAM}")
-        return Source.of(path.read_bytes().decode("utf-8"), str(path))
+        return decode(path.read_bytes(), str(path))
     except OSError as error:
         raise _unreadable(path, error.strerror or str(error)) from error
-    except UnicodeDecodeError as error:
-        raise _unreadable(path, f"byte {error.start} is not UTF-8") from error
 
 
 def _unreadable(path: Path, why: str) -> TpcError:

@@ -143,16 +143,11 @@ def limit_command(
 ) -> tuple[dict[str, Any], str]:
     """Do what ``tpc simulate --against limit`` does; return its JSON object and its text."""
     from tpc.convergence import convergence
+    from tpc.data import drawn_batches
     from tpc.report.convergence import convergence_text
-    from tpc.simulate import minibatches
 
     if not steps:
         raise click.UsageError("--against limit compares training runs: give --steps")
-    count = len(next(iter(data.values())))
-    if batch is not None and batch > count:
-        raise TpcError(
-            Diagnostic("E0914", f"batches of {batch} samples out of {count} in the data")
-        )
     with progress_bar("simulate", len(widths) * len(seeds) * steps) as show:
         found = convergence(
             program.limit(),
@@ -161,7 +156,7 @@ def limit_command(
             seeds=seeds,
             steps=steps,
             test=test,
-            batches=None if batch is None else minibatches(count, batch, steps),
+            batches=drawn_batches(data, batch, steps),
             progress=show,
         )
     if plot is not None:

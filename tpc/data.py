@@ -61,6 +61,24 @@ def split(module: Module, arrays: Mapping[str, np.ndarray]) -> DataSet:
     return DataSet(MappingProxyType(train), MappingProxyType(test), tuple(unused))
 
 
+def drawn_batches(
+    arrays: Mapping[str, np.ndarray], size: int | None, steps: int, seed: int = 0
+) -> tuple[np.ndarray, ...] | None:
+    """Return minibatches of a size for every step; None, all samples, where no size is given.
+
+    Raises:
+        TpcError: the data cannot fill such a batch.
+    """
+    from tpc.simulate import minibatches
+
+    if size is None or not steps:
+        return None
+    count = len(next(iter(arrays.values())))
+    if not 1 <= size <= count:
+        raise TpcError(Diagnostic("E0914", f"batches of {size} samples out of {count} in the data"))
+    return minibatches(count, size, steps, seed)
+
+
 def _missing(missing: list[str], arrays: Mapping[str, np.ndarray]) -> Diagnostic:
     names = ", ".join(f"`{name}`" for name in missing)
     given = ", ".join(f"`{name}` {array.shape}" for name, array in arrays.items()) or "nothing"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from tpc.data import drawn_batches
 from tpc.diagnostics import Diagnostic, TpcError
 
 if TYPE_CHECKING:
@@ -200,16 +201,8 @@ def train(
         TpcError: data or request do not fit the program, or it has no such limit.
     """
     from tpc.feature import FeatureLimit
-    from tpc.simulate import minibatches
 
-    batches = None
-    if batch is not None and steps:
-        count = len(next(iter(data.train.values())))
-        if batch > count:
-            raise TpcError(
-                Diagnostic("E0914", f"batches of {batch} samples out of {count} in the data")
-            )
-        batches = minibatches(count, batch, steps, seed)
+    batches = drawn_batches(data.train, batch, steps, seed)
     common: dict[str, Any] = {
         "test": data.test or None,
         "batches": batches,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tpc.diagnostics import Diagnostic, TpcError
+from tpc.data import drawn_batches
 
 if TYPE_CHECKING:
     import numpy as np
@@ -90,17 +90,10 @@ def study(
     Raises:
         TpcError: widths or data do not fit the program.
     """
-    from tpc.simulate import minibatches, simulate
+    from tpc.simulate import simulate
 
     seeds = tuple(seeds)
-    batches = None
-    if batch is not None and steps:
-        count = len(next(iter(data.values())))
-        if not 1 <= batch <= count:
-            raise TpcError(
-                Diagnostic("E0914", f"batches of {batch} samples out of {count} in the data")
-            )
-        batches = minibatches(count, batch, steps)
+    batches = drawn_batches(data, batch, steps)
     simulations, rows = [], []
     for number, width in enumerate(widths):
         done = None if progress is None else _numbered(progress, number)

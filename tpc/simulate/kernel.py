@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from tpc.diagnostics import Diagnostic, TpcError
 from tpc.differentiate import gradient
 from tpc.exact import Coefficient
 from tpc.ir.node import Node
@@ -116,7 +117,9 @@ def _jacobian(network: Network, output: Node, name: str) -> list[Node]:
     """Return the gradient of each coordinate of the output with respect to a weight."""
     shape = output.type.shape(network.width, 1)[1:]
     if output.type.sort:
-        raise NotImplementedError("the tangent kernel of an output with a width axis")
+        raise TpcError(
+            Diagnostic("E0927", "the tangent kernel of an output with a width axis is not measured")
+        )
     count = 1
     for extent in shape:
         count *= extent
