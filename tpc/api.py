@@ -121,7 +121,7 @@ class Program:
             TpcError: there is no such weight or role, or a value is not within [1/2, 1].
         """
         program = Program(self.compilation.assuming(alignment))
-        program.elaborated  # noqa: B018 - errors are raised here, not at first use
+        program.module  # noqa: B018 - who is meant may hang on roles: errors are raised here
         return program
 
     def emit(self, stage: str) -> str:
