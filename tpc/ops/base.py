@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -260,8 +260,3 @@ def require_real(operands: Sequence[TensorType], name: str) -> None:
                 operand=position,
                 help="look a weight's rows up with it: U[ids]",
             )
-
-
-def attributes(**attrs: Hashable) -> Mapping[str, Hashable]:
-    """Return attributes as a mapping (for tests and tools)."""
-    return attrs

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tpc.exact import Coefficient
@@ -59,3 +59,17 @@ def step_coefficient(spec: ParamSpec) -> Coefficient:
 def rate(gradient: Node, param: str) -> Node:
     """Return the gradient with its weight's width scaling."""
     return make(RATE, gradient, param=param)
+
+
+def forward_walk(roots: Iterable[Node]) -> Iterator[Node]:
+    """Yield the forward graph, not the backward parts that ``grad`` puts below a rate."""
+    seen: set[Node] = set()
+    stack = list(roots)
+    while stack:
+        node = stack.pop()
+        if node in seen:
+            continue
+        seen.add(node)
+        yield node
+        if node.op is not RATE:
+            stack.extend(node.operands)

@@ -12,7 +12,7 @@ from tpc.ops.add import ADD
 from tpc.ops.contract import CONTRACT
 from tpc.ops.multiply import MULTIPLY
 from tpc.ops.param import PARAM
-from tpc.ops.rate import RATE
+from tpc.ops.rate import RATE, forward_walk
 from tpc.ops.sum import SUM
 
 
@@ -35,7 +35,10 @@ class Role(StrEnum):
 
 def roles(module: Module) -> dict[str, Role]:
     """Return the role of every param of the module."""
-    order = tuple(_forward_walk(module))
+    roots = [value.node for value in (*module.values, *module.outputs)]
+    if module.loss is not None:
+        roots.append(module.loss)
+    order = tuple(forward_walk(roots))
     users: dict[Node, list[Node]] = defaultdict(list)
     for node in order:
         for operand in dict.fromkeys(node.operands):
@@ -45,23 +48,6 @@ def roles(module: Module) -> dict[str, Role]:
         name: _role(leaves[name], users, module) if name in leaves else _unused(module, name)
         for name in module.params
     }
-
-
-def _forward_walk(module: Module) -> Iterator[Node]:
-    """Walk the forward graph, not the backward parts that ``grad`` put below a rate."""
-    roots = [value.node for value in (*module.values, *module.outputs)]
-    if module.loss is not None:
-        roots.append(module.loss)
-    seen: set[Node] = set()
-    stack = list(roots)
-    while stack:
-        node = stack.pop()
-        if node in seen:
-            continue
-        seen.add(node)
-        yield node
-        if node.op is not RATE:
-            stack.extend(node.operands)
 
 
 def _unused(module: Module, name: str) -> Role:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
@@ -13,7 +13,7 @@ from tpc.ir.node import Node, walk
 from tpc.ops.add import ADD
 from tpc.ops.contract import CONTRACT
 from tpc.ops.param import PARAM, param
-from tpc.ops.rate import RATE
+from tpc.ops.rate import RATE, forward_walk
 
 if TYPE_CHECKING:
     from tpc.ir.module import Module
@@ -65,7 +65,7 @@ def _plan(
     roots = [*ends, *values, *([] if loss is None else [loss])]
     forward = tuple(walk(roots))
     users: dict[Node, list[Node]] = {}
-    for node in _outside_of_inner_gradients(roots):
+    for node in forward_walk(roots):
         for operand in dict.fromkeys(node.operands):
             users.setdefault(operand, []).append(node)
     below = frozenset(walk(ends)) - frozenset(ends)
@@ -78,20 +78,6 @@ def _plan(
         leaves={node.attrs["name"]: node for node in (*forward, *leaves) if node.op is PARAM},
         users={node: tuple(found) for node, found in users.items()},
     )
-
-
-def _outside_of_inner_gradients(roots: Iterable[Node]) -> Iterator[Node]:
-    """Walk the forward graph, not the backward parts that ``grad`` puts below a rate."""
-    seen: set[Node] = set()
-    stack = list(roots)
-    while stack:
-        node = stack.pop()
-        if node in seen:
-            continue
-        seen.add(node)
-        yield node
-        if node.op is not RATE:
-            stack.extend(node.operands)
 
 
 def _last_features(output: Node) -> Iterator[Node]:
