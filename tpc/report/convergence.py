@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tpc.report.axes import step_axis, width_axis
+
 if TYPE_CHECKING:
     from tpc.convergence import Convergence
 
@@ -54,7 +56,7 @@ def convergence_plot(found: Convergence, path: Path, title: str) -> None:
     if steps:
         for row, curve in zip(found.rows, found.by_step, strict=True):
             panels[1].plot(range(steps + 1), curve, label=f"n = {row.width}")
-        panels[1].set_xlabel("step")
+        step_axis(panels[1])
         panels[1].set_ylabel("distance of one network")
         panels[1].legend()
         panels[1].grid(alpha=0.3)
@@ -71,7 +73,7 @@ def _draw_widths(draw: Any, found: Convergence) -> None:
         slope = found.slope(name)
         label = _COLUMNS[name] + ("" if slope is None else f" (slope {slope:+.2f})")
         draw.loglog(widths, [getattr(row, name) for row in found.rows], style, label=label)
-    draw.set_xlabel("width n")
+    width_axis(draw, widths)
     draw.set_ylabel("distance to the limit")
     draw.legend()
     draw.grid(alpha=0.3, which="both")

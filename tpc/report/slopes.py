@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tpc.report.axes import width_axis
+
 if TYPE_CHECKING:
     from tpc.slopes import Row, Slopes
 
@@ -109,9 +111,7 @@ def _panel(draw: Any, found: Slopes, quantity: str, names: Sequence[str]) -> Non
         if shown and shown[-1].predicted != math.inf:
             _prediction(draw, shown[-1], palette(number % 10))
     _at_least_a_decade(draw)
-    draw.set_xscale("log", base=2)
-    draw.set_xticks(found.widths, [str(width) for width in found.widths])
-    draw.set_xlabel("width n")
+    width_axis(draw, found.widths)
     draw.set_ylabel("root mean square of a coordinate")
     draw.set_title("change by training" if quantity == "change" else "at initialisation")
     draw.grid(alpha=0.3, which="major")

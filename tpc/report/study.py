@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tpc.report.axes import step_axis, width_axis
+
 if TYPE_CHECKING:
     from tpc.study import Row, Study
 
@@ -86,7 +88,7 @@ def _draw_sizes(draw: Any, found: Study) -> None:
         slope = found.slope(name)
         label = _TITLES[name] + ("" if slope is None else f" (slope {slope:+.2f})")
         draw.loglog(widths, values, "o-", label=label)
-    draw.set_xlabel("width n")
+    width_axis(draw, widths)
     draw.set_ylabel("root mean square")
     draw.legend()
     draw.grid(alpha=0.3, which="both")
@@ -97,7 +99,7 @@ def _draw_losses(draw: Any, found: Study) -> None:
         curve = simulation.loss.mean(axis=0)
         steps = range(len(curve))
         draw.plot(steps, curve, label=f"n = {simulation.width}")
-    draw.set_xlabel("step")
+    step_axis(draw)
     draw.set_ylabel("training loss")
     draw.legend()
     draw.grid(alpha=0.3)
