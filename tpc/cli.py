@@ -15,7 +15,8 @@ from typing import Any, TypeVar
 
 import click
 
-from tpc.cli_data import positive_integers, run_command, seeds_of, simulate_command
+from tpc.cli_data import DATA_HELP, positive_integers, seeds_of, simulate_command
+from tpc.cli_run import run_command, run_options
 from tpc.cli_scaling import alignment_option, assuming, phase_command
 from tpc.cli_solve import EXPORTS, GAUGES, compiled_for_solving, solve_command
 from tpc.diagnostics import FORMATS, Diagnostic, TpcError, render
@@ -24,7 +25,6 @@ from tpc.version import __version__
 EXIT_ERRORS, EXIT_EXPECTATION, EXIT_INTERNAL = 1, 3, 70
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-_DATA_HELP = "An .npz file, or NAME=array.npy; may be repeated."
 KINDS = ("unstable", "degenerate", "trivial", "kernel", "feature")
 
 
@@ -222,7 +222,7 @@ def compile_command(
 
 
 @program_command("simulate")
-@click.option("--data", "files", multiple=True, metavar="FILE", help=_DATA_HELP)
+@click.option("--data", "files", multiple=True, metavar="FILE", help=DATA_HELP)
 @click.option("--widths", callback=positive_integers, default="64,256,1024", show_default=True)
 @click.option("--seeds", callback=seeds_of, default="4", show_default=True, help="4, or 0..3.")
 @click.option("--steps", type=click.IntRange(0), default=0, show_default=True)
@@ -255,34 +255,7 @@ def simulate(file: Path, settings: Sequence[str], form: str, as_json: bool, **re
 
 
 @program_command("run")
-@click.option("--data", "files", multiple=True, metavar="FILE", help=_DATA_HELP)
-@click.option(
-    "--kind", type=click.Choice(("nngp", "ntk", "feature")), help="Default: what classify says."
-)
-@click.option("--ridge", type=click.FloatRange(0), default=0.0, show_default=True)
-@click.option(
-    "--time",
-    type=click.FloatRange(0),
-    default=float("inf"),
-    show_default=True,
-    help="Training time of gradient flow under the NTK.",
-)
-@click.option(
-    "--tolerance",
-    type=click.FloatRange(0, min_open=True),
-    help="Error of a kernel's expectations (1e-10), or standard error of f (0.0025).",
-)
-@click.option("--steps", type=click.IntRange(0), default=0, help="Training steps of the optimizer.")
-@click.option("--batch", type=click.IntRange(1), help="Minibatches of this size.")
-@click.option("--seed", type=int, default=0, help="Of batches, particles and draws.")
-@click.option(
-    "--start",
-    type=click.Choice(("draw", "mean")),
-    default="draw",
-    help="f before training under the NTK: one draw, or the mean over initialisations.",
-)
-@click.option("--record", multiple=True, help="Keep this value's kernel (feature limit).")
-@click.option("--output", type=click.Path(path_type=Path), help="Save the arrays as .npz.")
+@run_options
 def run(file: Path, settings: Sequence[str], form: str, as_json: bool, **request: Any) -> None:
     """Evaluate the limit on data: Gram matrices and, with targets, predictions."""
     program = _compile(file, settings)

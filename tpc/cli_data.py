@@ -1,4 +1,4 @@
-"""The commands that read data: run and simulate."""
+"""What the commands that read data share, and simulate."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from tpc.diagnostics import Diagnostic, TpcError
+DATA_HELP = "An .npz file, or NAME=array.npy; may be repeated."
 
 
 def positive_integers(
@@ -183,8 +183,8 @@ def slopes_command(
     """
     from tpc.slopes import SEEDS, WIDTHS, slopes
 
-    widths = widths if _given("widths") else WIDTHS
-    seeds = seeds if _given("seeds") else tuple(range(SEEDS))
+    widths = widths if given("widths") else WIDTHS
+    seeds = seeds if given("seeds") else tuple(range(SEEDS))
     predicted = program.classify()
     with progress_bar("slopes", len(widths) * len(seeds)) as show:
         found = slopes(
@@ -204,7 +204,7 @@ def slopes_command(
     return found.to_json(), found.text()
 
 
-def _given(option: str) -> bool:
+def given(option: str) -> bool:
     """Whether the user gave an option."""
     source = click.get_current_context().get_parameter_source(option)
     return source is not ParameterSource.DEFAULT
@@ -218,82 +218,3 @@ def _save(found: Any, output: Path) -> None:
         arrays[f"f_{simulation.width}"] = simulation.f
         arrays[f"loss_{simulation.width}"] = simulation.loss
     write_arrays(output, arrays)
-
-
-def run_command(
-    program: Any,
-    files: Sequence[str],
-    kind: str | None,
-    ridge: float,
-    time: float,
-    tolerance: float | None,
-    steps: int,
-    batch: int | None,
-    seed: int,
-    start: str,
-    record: tuple[str, ...],
-    output: Path | None,
-) -> tuple[dict[str, Any], str]:
-    """Do what ``tpc run`` does; return its JSON object and its text."""
-    from tpc.data import load
-    from tpc.evaluate import evaluate
-
-    if not files:
-        raise TpcError(
-            Diagnostic("E0910", "`tpc run` needs data", help="--data arrays.npz, or --data x=x.npy")
-        )
-    loaded = load(program.module, files)
-    found: Any
-    if steps or kind == "feature":
-        if _given("ridge") or _given("time"):
-            raise click.UsageError("--steps trains step by step: no --ridge and no --time")
-        request = {"steps": steps, "batch": batch, "tolerance": tolerance, "seed": seed}
-        found = _train(program.limit(kind), loaded, output, request, start, record)
-    else:
-        found = evaluate(
-            program.module,
-            program.kernel_limit(kind),
-            loaded,
-            ridge=ridge,
-            time=time,
-            tolerance=1e-10 if tolerance is None else tolerance,
-        )
-    if output is not None:
-        from tpc.storage import write_arrays
-
-        write_arrays(output, found.arrays)
-    return found.to_json(), found.text()
-
-
-def _train(
-    limit: Any,
-    data: Any,
-    output: Path | None,
-    request: dict[str, Any],
-    start: Any,
-    record: tuple[str, ...],
-) -> Any:
-    """Train in the limit; a feature run keeps its state beside the output until it is complete."""
-    from tpc.evaluate import train
-    from tpc.feature import FeatureLimit
-
-    features = isinstance(limit, FeatureLimit)
-    if record and not features:
-        raise click.UsageError("--record is for the feature-learning limit")
-    if _given("start") and features:
-        raise click.UsageError("--start is for training in the kernel regime")
-    state = None
-    if features and output is not None and (output.is_file() or not output.exists()):
-        state = output.with_name(f"{output.name}.part")
-        if state.exists():
-            click.echo(f"note: continuing the run whose state is in {state}", err=True)
-    with progress_bar("train", 1000) as show:
-        return train(
-            limit,
-            data,
-            **request,
-            start=start,
-            record=record,
-            checkpoint=state,
-            progress=lambda done, total: show(1000 * done // total),
-        )

@@ -83,7 +83,7 @@ def test_an_interrupted_run_continues(
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("tpc.cli_data.progress_bar", _bar_of(interrupt))
+        patch.setattr("tpc.cli_run.progress_bar", _bar_of(interrupt))
         patch.setattr("tpc.feature.run.FeatureLimit.train.__kwdefaults__", _defaults())
         assert run("run", folder / "feature.tp", *request, "--output", outputs[1]) == 130
     assert (folder / "parts.npz.part").exists()

@@ -47,6 +47,7 @@ LAYERS = (
         "api",
         "cli",
         "cli_data",
+        "cli_run",
         "cli_solve",
         "solved_program",
         "__init__",
