@@ -27,7 +27,7 @@ from tpc.ops.base import MissingRule
 from tpc.optimizers import optimizers
 from tpc.simulate.checks import check_batches, check_exponents
 from tpc.simulate.data import checked, inputs_of
-from tpc.simulate.training import training_roots
+from tpc.simulate.training import output_roots, training_roots
 
 if TYPE_CHECKING:
     from tpc.ir.module import Module
@@ -57,7 +57,7 @@ class FeatureLimit(Readable):
     def __init__(self, module: Module) -> None:
         check_exponents(module)
         self.module = module
-        self.outputs = {value.name: value.node for value in module.outputs}
+        self.outputs = output_roots(module)
         self._steps = _rules(training_roots, module)
         self.method: Method = method(module, (*self._steps, *self.outputs.values()))
 

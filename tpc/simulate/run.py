@@ -16,7 +16,7 @@ from tpc.simulate.checks import check_batches, check_exponents, check_memory, ch
 from tpc.simulate.data import checked, inputs_of
 from tpc.simulate.execute import peak_entries
 from tpc.simulate.simulation import Simulation
-from tpc.simulate.training import Network, training_roots
+from tpc.simulate.training import Network, output_roots, training_roots
 
 if TYPE_CHECKING:
     from tpc.ir.module import Module
@@ -75,7 +75,7 @@ class _Run:
         record: Sequence[str],
     ) -> None:
         self.module, self.width, self.steps = module, width, steps
-        self.outputs = {value.name: value.node for value in module.outputs}
+        self.outputs = output_roots(module)
         self.values, self.kept_weights = _recorded(module, record)
         watched = [*self.outputs.values(), *self.values.values()]
         self._read(data, test, watched)

@@ -11,6 +11,7 @@ from tpc.ops.input import INPUT
 from tpc.ops.param import PARAM
 from tpc.ops.scale import numeric
 from tpc.optimizers.settings import Settings, settings
+from tpc.simplify import simplified
 from tpc.simulate.execute import execute
 from tpc.simulate.initialise import initial_weights
 from tpc.unroll import training_step
@@ -107,7 +108,13 @@ def training_roots(module: Module) -> tuple[Node, ...]:
     if module.loss is None:
         return ()
     step = training_step(module)
-    return (step.loss, *step.gradients.values())
+    return simplified((step.loss, *step.gradients.values()))
+
+
+def output_roots(module: Module) -> dict[str, Node]:
+    """Return the program's outputs by name."""
+    nodes = simplified(tuple(value.node for value in module.outputs))
+    return {value.name: node for value, node in zip(module.outputs, nodes, strict=True)}
 
 
 def noise(node: Node, context: EvalContext) -> Array:
