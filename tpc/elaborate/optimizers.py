@@ -137,6 +137,13 @@ def _setting(
 ) -> Coefficient | str:
     if isinstance(expression, tree.Name) and expression.name in option.words:
         return expression.name
+    if option.worded:
+        raise context.reporter.failure(
+            "E0609",
+            f"`{option.name}` is no number",
+            expression.span,
+            help="write " + " or ".join(f"`{option.name} = {word}`" for word in option.words),
+        )
     value = evaluate(context, scope, expression)
     what = f"`{option.name}`"
     found = numbers.coefficient(value, expression.span, what, context.reporter)

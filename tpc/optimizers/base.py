@@ -4,8 +4,9 @@ The trainable w of ``W = mult n^-a w`` has the gradient ``g = mult n^-a dL/dW`` 
 
     w <- w - lr n^-c * direction(g, history) - lr n^-c * decay * w        (the last if decoupled)
 
-where ``lr`` is the param's own rate, or the optimizer's. Coupled decay adds ``decay * w`` to g
-first. A file gives the direction: on arrays, and, where it is linear in the gradients, as nodes.
+where ``lr`` is the param's own rate, or the optimizer's, times the factor of its schedule. Coupled
+decay adds ``decay * w`` to g first. A file gives the direction: on arrays, and, where it is linear
+in the gradients, as nodes.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ Kind = Literal["linear", "entrywise", "parameter_scaled", "spectral"]
 class Option:
     """An option of an optimizer: a name, a default (None: absent) and what it does.
 
-    Values are :class:`tpc.exact.Coefficient`; ``words`` are allowed besides (``eps = faithful``).
+    Values are :class:`tpc.exact.Coefficient`; ``words`` are allowed besides (``eps = faithful``),
+    or instead, where the option is no number (``worded``).
     """
 
     name: str
@@ -41,6 +43,7 @@ class Option:
     summary: str
     required: bool = False
     words: tuple[str, ...] = ()
+    worded: bool = False
 
 
 def number(name: str, default: Fraction | int | str, summary: str) -> Option:
@@ -58,6 +61,21 @@ COMMON = (
     Option("lr", None, "the learning rate, times n^-c for each param", required=True),
     number("decay", 0, "weight decay"),
     Option("clip", None, "bound on the norm of all gradients that this line takes together"),
+    Option(
+        "schedule",
+        None,
+        "`linear`: at step t of T the rate is lr (1 - (t - 1) / T); absent: it stays",
+        words=("linear",),
+        worded=True,
+    ),
+    Option(
+        "decay_on",
+        None,
+        "`touched`: a row (of the first axis) decays in the steps that give it a gradient other "
+        "than zero; absent: always",
+        words=("touched",),
+        worded=True,
+    ),
 )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from tpc.optimizers.settings import settings
+from tpc.optimizers.settings import WORDED, settings
 from tpc.scaling.aligned import aligned
 from tpc.scaling.domain import Domain
 from tpc.scaling.growth import History
@@ -64,7 +64,7 @@ def how_trained(module: Module) -> dict[str, Trained]:
     """
     found = {}
     for name in module.trained:
-        chosen = settings(module, name)
+        chosen = settings(module, name, WORDED)
         if chosen is not None and not chosen.rate.is_zero:
             found[name] = Trained(module.params[name], chosen)
     return found

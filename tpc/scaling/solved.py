@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from tpc.diagnostics import Diagnostic, TpcError
 from tpc.exact import Affine, Coefficient, Constant
-from tpc.optimizers.settings import settings
+from tpc.optimizers.settings import WORDED, settings
 from tpc.parametrize.roles import Role
 from tpc.scaling.actions import sites
 from tpc.scaling.classification import Classification, Kind, Status, exponent_text
@@ -203,7 +203,7 @@ def _classified(final: Module, point: Point) -> Classification:
 
 def _weight(final: Module, asked: Module, point: Point, name: str) -> Weight:
     spec, before, at = final.params[name], asked.params[name], point.triples[name]
-    chosen = settings(final, name) if final.loss is not None else None
+    chosen = settings(final, name, WORDED) if final.loss is not None else None
     eps = None if chosen is None else chosen.options.get("eps")
     return Weight(
         name=name,

@@ -130,7 +130,7 @@ class _Run:
         self, seed: int, progress: Callable[[int], None] | None, done: int
     ) -> dict[str, Any]:
         """Train one network; return its outputs, losses and records."""
-        network = Network(self.module, self.width, seed)
+        network = Network(self.module, self.width, seed, self.steps)
         before = self._watch(network, {**self.outputs, **self.values}, 0)
         kept = {name: network.weights[name] for name in self.kept_weights}
         path = {name: [before[name]] for name in self.outputs}

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from tpc.diagnostics import Diagnostic, TpcError
 from tpc.ir.node import Node, walk
 from tpc.ops.base import EvalContext
 from tpc.ops.input import INPUT
 from tpc.ops.param import PARAM
 from tpc.ops.scale import numeric
-from tpc.optimizers.settings import Settings, settings
+from tpc.optimizers.settings import WORDED, Settings, settings
 from tpc.simplify import simplified
 from tpc.simulate.execute import execute
 from tpc.simulate.initialise import initial_weights
@@ -25,13 +26,13 @@ class Network:
     """A network at one width and seed: its weights, and the state of its optimizer.
 
     ``weights`` are the effective W by name; :meth:`step` replaces arrays and never writes into
-    them, so a shallow copy is a snapshot.
+    them, so a shallow copy is a snapshot. ``steps`` is how many there will be: schedules need it.
     """
 
-    def __init__(self, module: Module, width: int, seed: int) -> None:
-        self.module, self.width, self.seed = module, width, seed
+    def __init__(self, module: Module, width: int, seed: int, steps: int = 0) -> None:
+        self.module, self.width, self.seed, self.steps = module, width, seed, steps
         self.weights = initial_weights(module, width, seed)
-        found = {name: settings(module, name) for name in module.trained}
+        found = {name: settings(module, name, WORDED) for name in module.trained}
         self._plan = {name: each for name, each in found.items() if each is not None}
         self._states = {
             name: each.optimizer.start(self.weights[name].shape)
@@ -88,19 +89,38 @@ class Network:
         bound = numeric(each.clip, self.width)
         return bound / norm if norm > bound else 1.0
 
+    def _factor(self, each: Settings) -> float:
+        """Return what the schedule multiplies the rate of this step by."""
+        if each.schedule is not None and self._steps > self.steps:
+            raise TpcError(
+                Diagnostic("E0927", f"`schedule = {each.schedule}` needs the number of steps")
+            )
+        return float(each.factor(self._steps, self.steps))
+
     def _moved(self, name: str, each: Settings, gradient: Array) -> Array:
         """Return the effective weight after a step (see :mod:`tpc.optimizers.base`)."""
         multiplier, weight = self._multiplier(name), self.weights[name]
-        rate, decay = numeric(each.rate, self.width), numeric(each.decay, self.width)
+        rate = numeric(each.rate, self.width) * self._factor(each)
+        decay: float | Array = numeric(each.decay, self.width)
+        shrinks = bool(decay)
+        if each.decay_on == "touched":
+            decay = decay * _touched(gradient)
         options = {key: numeric(value, self.width) for key, value in each.options.items()}
         w = weight / multiplier
-        if decay and not each.optimizer.decoupled:
+        if shrinks and not each.optimizer.decoupled:
             gradient = gradient + decay * w
         direction, self._states[name] = each.optimizer.direction(
             gradient, w, self._states[name], self._steps, options
         )
         result = weight - rate * multiplier * direction
-        return result - rate * decay * weight if each.optimizer.decoupled and decay else result
+        return result - rate * decay * weight if each.optimizer.decoupled and shrinks else result
+
+
+def _touched(gradient: Array) -> Array:
+    """Return 1 for the rows (of the first axis) of a gradient that are not zero, else 0."""
+    touched = (gradient != 0.0).any(axis=tuple(range(1, gradient.ndim)), keepdims=True)
+    result: Array = touched.astype(float)
+    return result
 
 
 def training_roots(module: Module) -> tuple[Node, ...]:

@@ -72,7 +72,7 @@ class Probe:
         data, samples = checked(module, self.data, inputs_of(module, training_roots(module)), width)
         points, count = checked(module, self.test, inputs_of(module, nodes), width, "test data")
         check_memory(module, training_roots(module), width, samples)
-        network = Network(module, width, seed)
+        network = Network(module, width, seed, steps)
         before = after = network.evaluate(nodes, points, count, -1)
         for _ in range(steps):
             network.step(data, samples)

@@ -51,4 +51,19 @@ CODES = (
         "Training needs a `train:` block, batches need sample numbers that exist, exponents need "
         "values, and what is recorded needs a name that the program has.",
     ),
+    Code(
+        "E0928",
+        "a setting of the optimizer that is not carried out here",
+        "`schedule = linear` and `decay_on = touched` are carried out at finite width and by the "
+        "compiled steps of programs that look words up (`program.online()`). The other limits and "
+        "exports would silently train another way, so they refuse.",
+    ),
+    Code(
+        "E0929",
+        "a program without a compiled online step",
+        "A compiled online step trains on one sample at a time and writes only the rows that the "
+        "sample looks up. Every weight that moves must be a table `[words, n]` that is only looked "
+        "up by integer inputs, vectors may only be combined linearly, and the optimizer must be "
+        "gradient descent without a bound on the norm.",
+    ),
 )
