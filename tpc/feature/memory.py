@@ -45,7 +45,7 @@ def fitting(needs: Needs, points: int, together: bool, replicates: int) -> int:
     chunk = max(1, min(points, _CHUNK // max(1, needs.size * needs.point)))
     if together:
         chunk = points
-    wanted, there = replicates * needs.bytes(chunk), _available()
+    wanted, there = replicates * needs.bytes(chunk), available()
     if wanted > there:
         raise TpcError(
             Diagnostic(
@@ -65,13 +65,14 @@ def require(wanted: int, what: str, advice: str) -> None:
     Raises:
         TpcError: they are not; ``what`` says what needs them, ``advice`` how to need fewer.
     """
-    there = _available()
+    there = available()
     if wanted > there:
         said = f"{what} about {wanted / 2**30:,.1f} GB, but {there / 2**30:,.1f} GB are free"
         raise TpcError(Diagnostic("E0926", said, help=advice))
 
 
-def _available() -> int:
+def available() -> int:
+    """Return the bytes of memory that may be used."""
     pages = os.sysconf("SC_AVPHYS_PAGES") if "SC_AVPHYS_PAGES" in os.sysconf_names else 0
     total = os.sysconf("SC_PHYS_PAGES")
     # what the system caches is given back on demand: count half of the memory at least
