@@ -2,33 +2,51 @@
 
 Notation: ``K`` (N, N) between the training samples, ``K_test`` (M, N) from test to training ones,
 targets (N, k). All functions take arrays and return arrays; factorisations are symmetric and take
-what rounding leaves of a semidefinite kernel as zero.
+what rounding leaves of a semidefinite kernel as zero. Where K is a memory map it stays one.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tpc.diagnostics import Diagnostic, TpcError
+from tpc.limit.ridge import Ridge, choose_ridge
+from tpc.limit.solving import Method, inverse, product, ridge_solve, solve
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
+__all__ = [
+    "Posterior",
+    "Ridge",
+    "Tangent",
+    "choose_ridge",
+    "ensemble",
+    "posterior",
+    "ridge_solve",
+    "tangent",
+]
+
 Array = NDArray[np.float64]
-_NEGLIGIBLE = 1e-13  # eigenvalues below this times the largest one are rounding
 
 
 @dataclass(frozen=True)
 class Posterior:
-    """Mean (M, k) and covariance (M, M) of the outputs at the test samples."""
+    """Mean (M, k) and covariance (M, M) of the outputs at the test samples.
+
+    The k outputs are independent given the mean, each with this covariance. ``note`` says how the
+    linear systems were solved.
+    """
 
     mean: Array
     covariance: Array
+    note: str = ""
 
     @property
     def deviation(self) -> Array:
@@ -37,47 +55,63 @@ class Posterior:
 
 
 def posterior(
-    K: ArrayLike, K_test: ArrayLike, K_test_test: ArrayLike, targets: ArrayLike, noise: float = 0.0
+    K: ArrayLike,
+    K_test: ArrayLike,
+    K_test_test: ArrayLike,
+    targets: ArrayLike,
+    noise: float = 0.0,
+    *,
+    method: Method = "auto",
 ) -> Posterior:
     """Return the Gaussian process posterior, the Bayesian prediction of the NNGP.
 
     ``mean = K_test (K + noise I)^-1 y`` and ``cov = K_tt - K_test (K + noise I)^-1 K_test^T``.
-    ``noise`` is the variance of the targets' noise (a ridge). K_test_test: (M, M).
+    ``noise`` is the variance of the targets' noise (a ridge). K_test_test: (M, M). ``method`` is
+    that of :func:`tpc.limit.solving.solve`.
 
     Raises:
         TpcError: shapes that do not fit, or NaNs.
     """
-    kernel, test, y = _checked(K, K_test, targets)
-    solved = ridge_solve(kernel, np.concatenate([y, test.T], axis=1), noise)
-    mean = test @ solved[:, : y.shape[1]]
-    covariance = np.asarray(K_test_test, dtype=np.float64) - test @ solved[:, y.shape[1] :]
-    return Posterior(mean, (covariance + covariance.T) / 2)
+    kernel, test, y = checked(K, K_test, targets)
+    found = solve(kernel, np.concatenate([y, test.T], axis=1), noise, method=method)
+    mean = test @ found.x[:, : y.shape[1]]
+    covariance = np.asarray(K_test_test, dtype=np.float64) - test @ found.x[:, y.shape[1] :]
+    return Posterior(mean, (covariance + covariance.T) / 2, found.note)
 
 
-def ridge_solve(K: ArrayLike, right: ArrayLike, ridge: float = 0.0) -> Array:
-    """Return ``(K + ridge I)^-1 right`` for a positive semidefinite K.
+def ensemble(
+    K: ArrayLike,
+    K_test: ArrayLike,
+    targets: ArrayLike,
+    prior: tuple[ArrayLike, ArrayLike, ArrayLike],
+    ridge: float = 0.0,
+    *,
+    method: Method = "auto",
+) -> Posterior:
+    """Return mean and covariance over initialisations of networks trained to the end.
 
-    Cholesky where that succeeds; otherwise by eigenvectors, negligible ones left out.
+    K is the tangent kernel; ``prior`` the NNGP between training samples, from test to training
+    ones, and between test ones: the covariance of f before training. With ``A = K_test K^-1`` the
+    trained f is ``f_0(test) + A (y - f_0)`` (Lee et al. 2019, eqs. 14-16): its covariance is
+    ``S_tt - A S_test^T - S_test A^T + A S A^T``. ``ridge`` adds to K (see :class:`Tangent`).
+
+    Raises:
+        TpcError: shapes that do not fit, or NaNs.
     """
-    from scipy import linalg
-
-    kernel = np.array(K, dtype=np.float64)
-    kernel[np.diag_indices_from(kernel)] += ridge
-    try:
-        factor = linalg.cho_factor(kernel, lower=True, check_finite=False)
-        solved = np.asarray(linalg.cho_solve(factor, np.asarray(right), check_finite=False))
-        if np.all(np.isfinite(solved)):
-            return solved
-    except linalg.LinAlgError:
-        pass
-    values, vectors = np.linalg.eigh(kernel)
-    inverse = _inverse(values)
-    return np.asarray((vectors * inverse) @ (vectors.T @ np.asarray(right)))
+    kernel, test, y = checked(K, K_test, targets)
+    found = solve(kernel, test.T, ridge, method=method)
+    return _spread(found.x.T, y, prior, found.note)
 
 
-def _inverse(values: Array) -> Array:
-    kept = values > _NEGLIGIBLE * max(values[-1], 0.0)
-    return np.where(kept, 1.0 / np.where(kept, values, 1.0), 0.0)
+def _spread(
+    operator: Array, y: Array, prior: tuple[ArrayLike, ArrayLike, ArrayLike], note: str
+) -> Posterior:
+    """Return mean and covariance of ``f_0(test) + A (y - f_0)`` for the operator A (M, N)."""
+    own, cross, far = prior
+    shared = operator @ np.asarray(cross, dtype=np.float64).T
+    square = operator @ product(np.asanyarray(own), operator.T)
+    covariance = np.asarray(far, dtype=np.float64) - shared - shared.T + square
+    return Posterior(operator @ y, (covariance + covariance.T) / 2, note)
 
 
 @dataclass(frozen=True)
@@ -87,7 +121,9 @@ class Tangent:
     Made by :func:`tangent`. ``values`` (N,) and ``vectors`` (N, N) are K's spectrum. The loss is
     ``1/2 sum (f - y)^2`` times ``weight`` (1 for the summed squared error, ``2 / (N k)`` for a mean
     squared error over N samples and k outputs), so that one step is
-    ``f <- f - rate * weight * K (f - y)``.
+    ``f <- f - rate * weight * K (f - y)``. A ``ridge`` adds ``weight * ridge / 2`` times the
+    squared distance of the weights from where they start: the error is then contracted by
+    K + ridge I, and training ends at kernel ridge regression.
     """
 
     values: Array
@@ -95,11 +131,12 @@ class Tangent:
     test: Array
     targets: Array
     weight: float = 1.0
+    ridge: float = 0.0
 
     @property
     def largest_rate(self) -> float:
         """The largest learning rate at which gradient descent does not diverge."""
-        return float(2.0 / (self.weight * self.values[-1]))
+        return float(2.0 / (self.weight * (self.values[-1] + self.ridge)))
 
     def steps(
         self, rate: float, steps: Sequence[int] | Array, start: tuple[Array, Array] | None = None
@@ -111,17 +148,7 @@ class Tangent:
         Raises:
             TpcError: the rate is so large that training diverges.
         """
-        if rate > self.largest_rate * (1 + 1e-9):
-            raise TpcError(
-                Diagnostic(
-                    "E0965",
-                    f"gradient descent diverges at the learning rate {rate:g}",
-                    help=f"take at most {self.largest_rate:g}",
-                )
-            )
-        shrink = 1.0 - rate * self.weight * np.maximum(self.values, 0.0)
-        left = shrink ** np.asarray(steps, dtype=np.float64)[:, None]
-        return self._outputs(left, start)
+        return self._outputs(self._after_steps(rate, steps), start)
 
     def flow(
         self,
@@ -130,78 +157,88 @@ class Tangent:
         start: tuple[Array, Array] | None = None,
     ) -> tuple[Array, Array]:
         """Return outputs of gradient flow at times (in units of 1 / rate; infinity is allowed)."""
-        product = np.asarray(times, dtype=np.float64)[:, None] * np.maximum(self.values, 0.0)
-        kept = self.values > _NEGLIGIBLE * max(self.values[-1], 0.0)
-        exponent = np.where(kept, np.nan_to_num(product, nan=0.0, posinf=np.inf), 0.0)
-        return self._outputs(np.exp(-rate * self.weight * exponent), start)
+        return self._outputs(self._after_times(rate, times), start)
 
-    def _outputs(self, left: Array, start: tuple[Array, Array] | None) -> tuple[Array, Array]:
-        """Return outputs where the fraction ``left`` (T, N) of every mode's error remains."""
+    def ensemble(
+        self,
+        prior: tuple[ArrayLike, ArrayLike, ArrayLike],
+        *,
+        time: float = math.inf,
+        rate: float = 1.0,
+        steps: int | None = None,
+    ) -> Posterior:
+        """Return mean and covariance over initialisations of f after training.
+
+        After ``time`` of gradient flow, or after ``steps`` steps at the ``rate``. ``prior`` is that
+        of :func:`ensemble`.
+        """
+        gain = (
+            self._after_times(rate, [time]) if steps is None else self._after_steps(rate, [steps])
+        )
+        operator = ((self.test @ self.vectors) * gain[0]) @ self.vectors.T
+        return _spread(operator, self.targets, prior, "solved by eigenvectors")
+
+    def _after_steps(self, rate: float, steps: Sequence[int] | Array) -> Array:
+        if rate > self.largest_rate * (1 + 1e-9):
+            raise TpcError(
+                Diagnostic(
+                    "E0965",
+                    f"gradient descent diverges at the learning rate {rate:g}",
+                    help=f"take at most {self.largest_rate:g}",
+                )
+            )
+        shrink = 1.0 - rate * self.weight * self._damped
+        return (1.0 - shrink ** np.asarray(steps, dtype=np.float64)[:, None]) * self._inverse
+
+    def _after_times(self, rate: float, times: Sequence[float] | Array) -> Array:
+        """Return the gains (T, N): the coefficient of every mode over the error it began with."""
+        elapsed = np.asarray(times, dtype=np.float64)[:, None]
+        kept = np.where(self._inverse > 0, self._damped, 1.0)
+        return -np.expm1(-rate * self.weight * elapsed * kept) * self._inverse
+
+    @property
+    def _damped(self) -> Array:
+        """The rates at which modes are learnt, at learning rate one."""
+        return np.maximum(self.values, 0.0) + self.ridge
+
+    @property
+    def _inverse(self) -> Array:
+        return inverse(self._damped)
+
+    def _outputs(self, gain: Array, start: tuple[Array, Array] | None) -> tuple[Array, Array]:
+        """Return the outputs that gains (T, N) lead to."""
         first = np.zeros_like(self.targets) if start is None else np.asarray(start[0])
-        error = self.vectors.T @ (self.targets - first)
-        learnt = (1.0 - left)[:, :, None] * error
-        train = first + self.vectors @ learnt
-        change = self.test @ (self.vectors @ (_inverse(self.values)[:, None] * learnt))
+        learnt = gain[:, :, None] * (self.vectors.T @ (self.targets - first))
+        train = first + self.vectors @ (np.maximum(self.values, 0.0)[:, None] * learnt)
+        change = self.test @ (self.vectors @ learnt)
         return train, change if start is None else np.asarray(start[1]) + change
 
 
-def tangent(K: ArrayLike, K_test: ArrayLike, targets: ArrayLike, weight: float = 1.0) -> Tangent:
+def tangent(
+    K: ArrayLike, K_test: ArrayLike, targets: ArrayLike, weight: float = 1.0, ridge: float = 0.0
+) -> Tangent:
     """Return the training dynamics under a tangent kernel (see :class:`Tangent`).
 
     Raises:
         TpcError: shapes that do not fit, or NaNs.
     """
-    kernel, test, y = _checked(K, K_test, targets)
-    values, vectors = np.linalg.eigh(kernel)
-    return Tangent(values, vectors, test, y, weight)
+    kernel, test, y = checked(K, K_test, targets)
+    values, vectors = np.linalg.eigh(np.asarray(kernel, dtype=np.float64))
+    return Tangent(values, vectors, test, y, weight, ridge)
 
 
-@dataclass(frozen=True)
-class Ridge:
-    """A ridge, the leave-one-out error at it, and the log marginal likelihood per output."""
+def checked(
+    K: ArrayLike, K_test: ArrayLike, targets: ArrayLike
+) -> tuple[NDArray[Any], Array, Array]:
+    """Return kernel, test rows and targets (N, k); the kernel as it is, the others in float64.
 
-    ridge: float
-    leave_one_out: float
-    log_likelihood: float
-
-
-def choose_ridge(
-    K: ArrayLike,
-    targets: ArrayLike,
-    ridges: Sequence[float] | None = None,
-    by: str = "leave_one_out",
-) -> Ridge:
-    """Return the best of several ridges, by leave-one-out error or by marginal likelihood.
-
-    One factorisation serves all: with ``A = (K + r I)^-1`` the error left out is ``(A y)_i / A_ii``
-    and the likelihood ``-1/2 (y^T A y / k - log det A + N log 2 pi)``. By default 25 ridges
-    between 1e-8 and 10 times the mean of K's diagonal are tried.
+    Raises:
+        TpcError: shapes that do not fit, or NaNs.
     """
-    kernel, _, y = _checked(K, np.asarray(K)[:1], targets)
-    values, vectors = np.linalg.eigh(kernel)
-    values = np.maximum(values, 0.0)
-    size = float(np.trace(kernel)) / len(kernel)
-    tried = np.logspace(-8, 1, 25) * size if ridges is None else np.asarray(ridges)
-    found = [_scored(values, vectors, y, float(r)) for r in tried]
-    if by == "leave_one_out":
-        return min(found, key=lambda r: r.leave_one_out)
-    return max(found, key=lambda r: r.log_likelihood)
-
-
-def _scored(values: Array, vectors: Array, y: Array, ridge: float) -> Ridge:
-    inverse = 1.0 / (values + ridge)
-    rotated = vectors.T @ y
-    residual = vectors @ (inverse[:, None] * rotated)
-    own = (vectors**2) @ inverse
-    fit = float((inverse[:, None] * rotated**2).sum()) / y.shape[1]
-    likelihood = -0.5 * (fit - np.log(inverse).sum() + len(values) * np.log(2 * np.pi))
-    return Ridge(ridge, float(((residual / own[:, None]) ** 2).mean()), float(likelihood))
-
-
-def _checked(K: ArrayLike, K_test: ArrayLike, targets: ArrayLike) -> tuple[Array, Array, Array]:
-    kernel, test, y = (np.asarray(a, dtype=np.float64) for a in (K, K_test, targets))
+    kernel = np.asanyarray(K)
+    test, y = (np.asarray(a, dtype=np.float64) for a in (K_test, targets))
     y = y[:, None] if y.ndim == 1 else y
-    count = len(kernel)
+    count = len(kernel) if kernel.ndim else 0
     if kernel.shape != (count, count) or test.shape[1:] != (count,) or y.shape[:1] != (count,):
         raise TpcError(
             Diagnostic(
@@ -211,6 +248,6 @@ def _checked(K: ArrayLike, K_test: ArrayLike, targets: ArrayLike) -> tuple[Array
             )
         )
     for name, array in (("kernel", kernel), ("test rows", test), ("targets", y)):
-        if not np.all(np.isfinite(array)):
+        if not all(np.isfinite(array[i : i + 1024]).all() for i in range(0, len(array), 1024)):
             raise TpcError(Diagnostic("E0966", f"the {name} contain NaN or infinity"))
     return kernel, test, y

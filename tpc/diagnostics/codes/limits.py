@@ -55,4 +55,11 @@ CODES = (
         "each weight, on a loss that is a function of the output. Other optimizers (adam, sign), "
         "weight decay and bounds on gradients change the initial weights or the kernel itself.",
     ),
+    Code(
+        "E0968",
+        "a kernel whose linear system is not solved",
+        "Conjugate gradients stop where the residual |(K + ridge I) x - y| / |y| is below the "
+        "tolerance, or does not fall any more: the system is then too badly conditioned for their "
+        "accuracy, and no number is reported. A ridge improves the condition.",
+    ),
 )
