@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tpc.limit import Limit
     from tpc.phase import Phase
     from tpc.scaling import Classification, Region
+    from tpc.session import Session
     from tpc.simulate import Simulation
     from tpc.slopes import Slopes
     from tpc.solved_program import SolvedProgram
@@ -272,6 +273,23 @@ class Program:
             batches=batches,
             record=record,
         )
+
+    def session(
+        self, width: int | None = None, *, seed: int = 0, steps: int = 0, particles: int = 2048
+    ) -> Session:
+        """Return a network to train on a stream of batches: of a width, or (None) in the limit.
+
+        ``steps`` is how many there will be at most, where a schedule or a limit with hidden
+        matrices has to know; ``particles`` are for limits that are not exact.
+
+        Raises:
+            TpcError: the program has no such limit, does not train, or not at this width.
+        """
+        from tpc.session import FiniteSession, LimitSession
+
+        if width is None:
+            return LimitSession(self.module, seed, steps, particles)
+        return FiniteSession(self.module, width, seed, steps)
 
     def slopes(
         self,

@@ -68,8 +68,7 @@ class Checkpoint:
         entry = self._loaded(which, network)
         if entry is None:
             return None
-        network.space, network.weights = entry["space"], entry["weights"]
-        network.steps_done = entry["steps"]
+        _put_into(network, entry)
         return entry["path"], entry["losses"]
 
     def keep(
@@ -84,13 +83,7 @@ class Checkpoint:
         """Save the state after a step where it is time to (or ``now``)."""
         if self.path is None or not (now or time.monotonic() >= self._next):
             return
-        state = {
-            "space": network.space,
-            "weights": network.weights,
-            "steps": network.steps_done,
-            "path": path,
-            "losses": losses,
-        }
+        state = _state(network) | {"path": path, "losses": losses}
         self._put(which, False, _dumped(state, network))
 
     def finish(self, which: Which, result: Any) -> None:
@@ -178,6 +171,32 @@ def _parts(item: Any) -> Iterable[bytes]:
         yield np.ascontiguousarray(item).tobytes()
     else:
         yield repr(item).encode()
+
+
+def saved_state(network: FeatureNetwork) -> bytes:
+    """Return the state of a network: samples, weights, optimizer and random numbers."""
+    return _dumped(_state(network), network)
+
+
+def restore_state(network: FeatureNetwork, state: bytes) -> None:
+    """Put a network into a state of :func:`saved_state`.
+
+    Raises:
+        ValueError: these bytes are no state of this network.
+    """
+    try:
+        _put_into(network, _Loader(io.BytesIO(state), network).load())
+    except Exception as error:
+        raise ValueError(f"no state of this network: {error}") from error
+
+
+def _state(network: FeatureNetwork) -> dict[str, Any]:
+    return {"space": network.space, "weights": network.weights, "steps": network.steps_done}
+
+
+def _put_into(network: FeatureNetwork, state: Mapping[str, Any]) -> None:
+    network.space, network.weights = state["space"], state["weights"]
+    network.steps_done = state["steps"]
 
 
 # -- serialisation ---------------------------------------------------------------------------------

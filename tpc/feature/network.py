@@ -13,16 +13,13 @@ from tpc.diagnostics import Diagnostic, TpcError
 from tpc.feature.context import FeatureContext
 from tpc.feature.evaluate import evaluate
 from tpc.feature.limits import settled
+from tpc.feature.norm import square_norm
 from tpc.feature.value import Value
 from tpc.feature.weights import Weight, initial
 from tpc.ir.node import Node, walk
-from tpc.ops.add import add
 from tpc.ops.batch import BATCH_MEAN, BATCH_SUM, PER_SAMPLE
 from tpc.ops.input import INPUT
 from tpc.ops.param import PARAM, param
-from tpc.ops.power import power as power_of
-from tpc.ops.scale import scale
-from tpc.ops.sum import total as sum_of
 from tpc.optimizers.settings import settings
 from tpc.scaling.characters import TRIVIAL, generator
 from tpc.simulate.training import noise, training_roots
@@ -68,7 +65,6 @@ class FeatureNetwork:
             if weight.settings is not None
         }
         self._roots = training_roots(module) if steps else ()
-        self._norms = {name: self._norm(each) for name, each in self._plan.items()}
 
     def _shape(self, name: str, extents: Extents) -> tuple[int, ...]:
         shape = self.module.params[name].type.shape(self.space.size)
@@ -167,16 +163,6 @@ class FeatureNetwork:
                 result[name] = result[name].scaled(factor, power)
         return result
 
-    def _leaves(self, each: Settings) -> dict[str, Node]:
-        """Return leaves that stand for the gradients of the weights whose norm is bounded."""
-        return {name: param(name, self.module.params[name].type.dims) for name in each.group}
-
-    def _norm(self, each: Settings) -> Node:
-        """Return the squared norm of all gradients that a bound takes together, as a graph."""
-        leaves = self._leaves(each).items()
-        raw = {name: scale(leaf, self.module.params[name].multiplier) for name, leaf in leaves}
-        return square_norm(raw, each.group)
-
     def _clip(
         self,
         name: str,
@@ -185,10 +171,14 @@ class FeatureNetwork:
         context: FeatureContext,
     ) -> tuple[float, Fraction]:
         """Return ``min(1, bound / norm)`` as a number and a power of the width."""
-        leaves = self._leaves(self._plan[name])
-        bound_to = {leaf: gradients[name] for name, leaf in leaves.items()}
-        (square,) = evaluate([self._norms[name]], bound_to, context)
-        assert isinstance(square, Value)
+        group, params = self._plan[name].group, self.module.params
+        raw = []
+        for each in group:
+            multiplier = params[each].multiplier
+            power = multiplier.power.const
+            raw.append(gradients[each].scaled(multiplier.constant.value, power))
+        leaves = [param(each, params[each].type.dims) for each in group]
+        square = square_norm(raw, leaves, context)
         if square.power is None:
             return 1.0, Fraction(0)
         norm, power = float(square.array) ** 0.5, square.power / 2
@@ -201,15 +191,3 @@ class FeatureNetwork:
 def coupled(roots: Sequence[Node]) -> bool:
     """Whether the value of one sample depends on the other samples."""
     return any(node.op in (BATCH_MEAN, BATCH_SUM, PER_SAMPLE) for node in walk(roots))
-
-
-def square_norm(gradients: Mapping[str, Node], group: Sequence[str]) -> Node:
-    """Return the sum of squares of all entries of the gradients of a group of weights."""
-    squares = []
-    for name in group:
-        node = power_of(gradients[name], Fraction(2))
-        squares.append(sum_of(node, tuple(range(node.type.rank))))
-    result = squares[0]
-    for square in squares[1:]:
-        result = add(result, square)
-    return result

@@ -58,7 +58,10 @@ def new_work(nodes: Iterable[Node], known: set[Node]) -> int:
 
 
 def expands(node: Node) -> bool:
-    """Whether a contraction writes more numbers than it reads: an outer product."""
-    if node.op is not CONTRACT:
+    """Whether a contraction is an outer product for each sample: it writes more than it reads.
+
+    A product with a weight that all samples share is left alone: others need it as it is.
+    """
+    if node.op is not CONTRACT or not all(operand.type.batched for operand in node.operands):
         return False
     return entries(node.type) > sum(entries(operand.type) for operand in node.operands)

@@ -10,7 +10,7 @@ The result is for evaluation: ``stop_gradient`` is gone, so it must not be diffe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -38,7 +38,8 @@ def simplified(roots: tuple[Node, ...]) -> tuple[Node, ...]:
         if node.op is STOP_GRADIENT:
             new[node] = operands[0]
         elif node.op is CONTRACT:
-            new[node] = _product(*operands, *_labels(node), node.attrs["sum_batch"])
+            x, y = operands
+            new[node] = _product(x, y, *_labels(node), node.attrs["sum_batch"])
         else:
             same = all(a is b for a, b in zip(operands, node.operands, strict=True))
             new[node] = node if same else make(node.op, *operands, **node.attrs)
@@ -164,5 +165,5 @@ def _cheaper(found: Node, plain: Node, x: Node, y: Node) -> bool:
         return False
     leaves = list(_leaves(x))
     parts = [part for leaf in leaves if expands(leaf) for part in leaf.operands]
-    known = {node for node in walk([*parts, y, *(k for k in leaves if not expands(k))])}
+    known = set(walk([*parts, y, *(k for k in leaves if not expands(k))]))
     return new_work([found], known) <= new_work([plain], known)

@@ -39,7 +39,7 @@ class Network:
             for name, each in self._plan.items()
         }
         self._roots = training_roots(module)
-        self._steps = 0
+        self.steps_done = 0
 
     def evaluate(
         self, roots: Sequence[Node], data: Mapping[str, Array], count: int, step: int = 0
@@ -65,8 +65,8 @@ class Network:
 
     def step(self, data: Mapping[str, Array], count: int) -> float:
         """Train for one step on ``count`` samples; return the loss before it."""
-        self._steps += 1
-        loss, *found = self.evaluate(self._roots, data, count, self._steps)
+        self.steps_done += 1
+        loss, *found = self.evaluate(self._roots, data, count, self.steps_done)
         gradients = {
             name: self._multiplier(name) * array
             for name, array in zip(self.module.trained, found, strict=True)
@@ -78,6 +78,29 @@ class Network:
             moved[name] = self._moved(name, each, factors[name] * gradients[name])
         self.weights = moved
         return float(loss)
+
+    def state(self) -> dict[str, Array]:
+        """Return what training has changed so far, as arrays by name."""
+        import numpy as np
+
+        result = {"steps": np.array(self.steps_done)}
+        result |= {f"W {name}": array for name, array in self.weights.items()}
+        for name, state in self._states.items():
+            result |= {f"S {name} {key}": np.asarray(value) for key, value in state.items()}
+        return result
+
+    def restore(self, arrays: Mapping[str, Array]) -> None:
+        """Put the network into a :meth:`state`.
+
+        Raises:
+            KeyError: an array is missing.
+        """
+        self.steps_done = int(arrays["steps"])
+        self.weights = {name: arrays[f"W {name}"] for name in self.weights}
+        self._states = {
+            name: {key: arrays[f"S {name} {key}"] for key in state}
+            for name, state in self._states.items()
+        }
 
     def _multiplier(self, name: str) -> float:
         return numeric(self.module.params[name].multiplier, self.width)
@@ -91,11 +114,11 @@ class Network:
 
     def _factor(self, each: Settings) -> float:
         """Return what the schedule multiplies the rate of this step by."""
-        if each.schedule is not None and self._steps > self.steps:
+        if each.schedule is not None and self.steps_done > self.steps:
             raise TpcError(
                 Diagnostic("E0927", f"`schedule = {each.schedule}` needs the number of steps")
             )
-        return float(each.factor(self._steps, self.steps))
+        return float(each.factor(self.steps_done, self.steps))
 
     def _moved(self, name: str, each: Settings, gradient: Array) -> Array:
         """Return the effective weight after a step (see :mod:`tpc.optimizers.base`)."""
@@ -110,7 +133,7 @@ class Network:
         if shrinks and not each.optimizer.decoupled:
             gradient = gradient + decay * w
         direction, self._states[name] = each.optimizer.direction(
-            gradient, w, self._states[name], self._steps, options
+            gradient, w, self._states[name], self.steps_done, options
         )
         result = weight - rate * multiplier * direction
         return result - rate * decay * weight if each.optimizer.decoupled and shrinks else result

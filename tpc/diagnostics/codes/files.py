@@ -61,4 +61,11 @@ CODES = (
         "(tokens, pixels), its kernel has these axes too, and is no matrix between samples. Pool "
         "or read out along them, or use the kernel itself.",
     ),
+    Code(
+        "E0916",
+        "a data set that lacks what a split names",
+        "A split of Omniglot lists characters by part and alphabet. Every one of them must be in "
+        "the zip file of its part, all with the same number of drawings of one size. The file is "
+        "another one than the split was made for, or only a part of it.",
+    ),
 )
