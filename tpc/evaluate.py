@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tpc.feature import FeatureLimit
     from tpc.ir import Module
     from tpc.limit import Limit
-    from tpc.limit.descent import Start
+    from tpc.limit.problem import Start
 
 
 @dataclass(frozen=True)

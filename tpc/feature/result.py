@@ -26,7 +26,9 @@ class Run:
     * ``loss``: (steps,), the training loss at each step, before its update; ``loss_error``;
     * ``kernels[name]``: E[Z Z'] of a recorded value at all pairs of test points, (steps + 1,
       N_test, N_test, finite axes, finite axes); ``kernel_errors`` their standard errors;
-    * ``method``, ``particles``, ``replicates``: how it was evaluated (see tpc.feature.plan).
+    * ``method``, ``particles``, ``replicates``: how it was evaluated (see tpc.feature.plan);
+    * ``largest_rate``: in the kernel regime, the largest learning rate at which training on all
+      samples is stable before it starts (tpc.limit.sharpness).
 
     A run that diverges is NaN from there on.
     """
@@ -42,6 +44,7 @@ class Run:
     method: Method
     particles: int
     replicates: int
+    largest_rate: float | None = None
 
     @property
     def steps(self) -> int:

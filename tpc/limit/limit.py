@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tpc.feature import Run
     from tpc.ir.module import Module
     from tpc.ir.node import Node
-    from tpc.limit.descent import Start
+    from tpc.limit.problem import Start
 
 _READING = (
     "E[f(u) g(v) | S]: u at x and v at x' are Gaussian with covariance S(x, x') and the variances "

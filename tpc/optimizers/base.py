@@ -118,6 +118,13 @@ class Optimizer(ABC):
         """Return the state before the first step."""
         return {}
 
+    def stable_product(self, options: Mapping[str, float]) -> float | None:
+        """Return the largest lr times curvature at which steps down a quadratic do not diverge.
+
+        None where there is no such number.
+        """
+        return None
+
     @abstractmethod
     def direction(
         self,

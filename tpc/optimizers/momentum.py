@@ -26,6 +26,10 @@ class Momentum(Optimizer):
 
         return {"m": np.zeros(shape)}
 
+    def stable_product(self, options: Mapping[str, float]) -> float:
+        # the roots of z^2 - (1 + beta - lr c) z + beta leave the unit disc at z = -1
+        return 2.0 * (1.0 + options["beta"])
+
     def direction(
         self,
         gradient: Array,

@@ -20,6 +20,9 @@ class Sgd(Optimizer):
     name: ClassVar[str] = "sgd"
     kind: ClassVar[Kind] = "linear"
 
+    def stable_product(self, options: Mapping[str, float]) -> float:
+        return 2.0
+
     def direction(
         self,
         gradient: Array,

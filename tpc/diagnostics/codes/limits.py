@@ -62,4 +62,11 @@ CODES = (
         "tolerance, or does not fall any more: the system is then too badly conditioned for their "
         "accuracy, and no number is reported. A ridge improves the condition.",
     ),
+    Code(
+        "E0969",
+        "gradient flow that is not integrated",
+        "Gradient flow under a program's own loss is a differential equation, solved with a bound "
+        "on the error of every step, up to finite times. Losses without curvature bounds can make "
+        "it leave the range of numbers.",
+    ),
 )
