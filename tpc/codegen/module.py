@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Iterable
 
 from tpc.codegen.rows import Rows
 from tpc.codegen.schedule import Schedule, schedule
@@ -147,7 +148,7 @@ def module_source(
     parts = [
         f'"""{_docstring(title, equations)}"""',
         _HEADER.format(inputs=inputs, kept=kernels.kept, tolerance=tolerance).rstrip(),
-        *_runtime(needed),
+        *runtime_source(needed),
         *_activations(single),
         *_row_functions(rows),
         main,
@@ -169,7 +170,11 @@ def _docstring(title: str, equations: str) -> str:
     )
 
 
-def _runtime(needed: set[str]) -> list[str]:
+def runtime_source(needed: Iterable[str]) -> list[str]:
+    """Return the source of runtime functions and of all they need, compiled ones decorated.
+
+    They are inlined by force: a loop with a call in it is not vectorised.
+    """
     out = []
     for name, source, is_function in closure(needed):
         if not is_function:
@@ -179,7 +184,7 @@ def _runtime(needed: set[str]) -> list[str]:
         elif name in _NUMPY_ONLY:
             out.append(source)
         else:
-            out.append(f"@register_jitable\n{source}")
+            out.append(f"@register_jitable(forceinline=True)\n{source}")
     return out
 
 

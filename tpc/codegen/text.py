@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from functools import cache
 from types import ModuleType
 
-from tpc.runtime import duals, gram, hermite, scalars
+from tpc.runtime import duals, elementary, gram, hermite, rows, scalars
 
 _IGNORED = ("Value", "Any", "Array", "Place")
 
@@ -37,7 +37,7 @@ def _plain(function: ast.FunctionDef) -> ast.FunctionDef:
 def closure(names: Iterable[str]) -> list[tuple[str, str, bool]]:
     """Return (name, source, is it a function) of runtime definitions and of all they need."""
     table: dict[str, ast.stmt] = {}
-    for module in (scalars, duals, hermite, gram):
+    for module in (scalars, elementary, duals, hermite, gram, rows):
         table |= _definitions(module)
     needed: set[str] = set()
     todo = list(names)

@@ -14,6 +14,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tpc.runtime.elementary import (
+    HALF_PI,
+    INVERSE_PI,
+    PI,
+    arccosine_ratio,
+    arcsine_ratio,
+    decay,
+    exponential,
+    select,
+)
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -21,51 +32,18 @@ if TYPE_CHECKING:
 else:
     Value = Any
 
-# asin(r) = r Q(r^2) on [0, 1/2]; Chebyshev interpolation, relative error 2e-16 after rounding
-ARCSINE = (
-    1.0,
-    0.16666666666664942,
-    0.07500000000385201,
-    0.044642856805998936,
-    0.03038195969768514,
-    0.022371749733164054,
-    0.01735977964134998,
-    0.01388484282640208,
-    0.012170138592391726,
-    0.0065293020047365695,
-    0.019513468251252167,
-    -0.016187392271599134,
-    0.03187962140081284,
-)
-HALF_PI = 1.5707963267948966
-INVERSE_PI = 0.3183098861837907
 SNAP = 1.0 - 1e-15  # cosines beyond this are those of collinear inputs, up to rounding
-
-
-def select(condition: Any, yes: Value, no: Value) -> Any:
-    """Return ``yes`` where the condition holds, else ``no`` (both are computed)."""
-    return np.where(condition, yes, no)
-
-
-def arcsine(x: Value) -> Any:
-    """Return ``asin(x)`` for |x| <= 1 to 4e-16 relative error, by one polynomial and one root."""
-    size = np.abs(x)
-    large = size > 0.5
-    t = select(large, 0.5 * (1.0 - size), size * size)
-    c = ARCSINE
-    high = (c[8] + t * c[9]) + (t * t) * ((c[10] + t * c[11]) + (t * t) * c[12])
-    middle = (c[4] + t * c[5]) + (t * t) * (c[6] + t * c[7])
-    low = (c[0] + t * c[1]) + (t * t) * (c[2] + t * c[3])
-    q = t * t
-    ratio = low + (q * q) * (middle + (q * q) * high)
-    angle = select(large, HALF_PI - 2.0 * np.sqrt(t) * ratio, size * ratio)
-    return np.copysign(angle, x)
 
 
 def cosine(k: Value, inverse1: Value, inverse2: Value) -> Any:
     """Return the correlation, exactly 1 or -1 for inputs that are collinear up to rounding."""
     c = k * inverse1 * inverse2
     return select(np.abs(c) > SNAP, np.copysign(1.0, c), c)
+
+
+def nonnegative(x: Value) -> Any:
+    """Return x, or zero where rounding has made it negative."""
+    return select(x < 0.0, 0.0, x)
 
 
 def norm_side(q: Value) -> tuple[Any, Any]:
@@ -92,6 +70,17 @@ def probit_side(q: Value, twice: float) -> tuple[Any, Any, Any]:
     return s, weight, np.sqrt(weight)
 
 
+def arc(c: Value) -> tuple[Any, Any, Any]:
+    """Return ``|c|``, ``acos |c|`` and its sine for a cosine c, all exact where ``|c| = 1``.
+
+    Pair functions of one cosine share this work where they stand in one loop: compilers find
+    common subexpressions.
+    """
+    size = np.abs(c)
+    sine = np.sqrt((1.0 - size) * (1.0 + size))
+    return size, sine * arccosine_ratio(size), sine
+
+
 def leaky_pair(
     k: Value,
     norm1: Value,
@@ -102,9 +91,9 @@ def leaky_pair(
     modulus: float,
 ) -> Any:
     """Return ``linear * E[u v] + modulus * E|u v|``: relu, leaky relu, abs."""
-    c = cosine(k, inverse1, inverse2)
-    arc = np.sqrt((1.0 - c) * (1.0 + c)) + c * arcsine(c)
-    return linear * k + (modulus * 2.0 * INVERSE_PI) * (norm1 * norm2) * arc
+    size, angle, sine = arc(cosine(k, inverse1, inverse2))
+    collinear = linear * k + modulus * np.abs(k)
+    return collinear + (modulus * 2.0 * INVERSE_PI) * (norm1 * norm2) * (sine - size * angle)
 
 
 def threshold_pair(
@@ -117,7 +106,9 @@ def threshold_pair(
     jump: float,
 ) -> Any:
     """Return ``mean + jump * E[sign(u) sign(v)]``: step and sign (arc-cosine, order 0)."""
-    return mean + (jump * 2.0 * INVERSE_PI) * arcsine(cosine(k, inverse1, inverse2))
+    c = cosine(k, inverse1, inverse2)
+    _, angle, _ = arc(c)
+    return mean + (jump * 2.0 * INVERSE_PI) * np.copysign(HALF_PI - angle, c)
 
 
 def horner(coefficients: Sequence[float], x: Value) -> Any:
@@ -140,8 +131,9 @@ def rectified_pair(
 ) -> Any:
     """Return ``size norm1 norm2 (A(c) (pi - t) + B(c) sin t)``: rectified powers."""
     c = cosine(k, inverse1, inverse2)
-    turn = horner(angle, c) * (HALF_PI + arcsine(c))
-    return size * norm1 * norm2 * (turn + horner(sine, c) * np.sqrt((1.0 - c) * (1.0 + c)))
+    _, acute, root = arc(c)
+    turn = horner(angle, c) * select(c < 0.0, acute, PI - acute)
+    return size * norm1 * norm2 * (turn + horner(sine, c) * root)
 
 
 def probit_angle(
@@ -152,12 +144,12 @@ def probit_angle(
     Both keep their relative accuracy for huge variances, where the sine is close to one: the
     gap ``1 - sine`` is taken from the determinant, which does not cancel.
     """
-    determinant = 1.0 + s1 + s2 + np.maximum(s1 * s2 - k * k, 0.0)
+    determinant = 1.0 + s1 + s2 + nonnegative(s1 * s2 - k * k)
     sine = np.abs(k) * root1 * root2
-    gap = determinant * weight1 * weight2 / (1.0 + sine)
     large = sine > 0.5
-    inner = arcsine(select(large, np.sqrt(0.5 * gap), np.minimum(sine, 0.5)))
-    return np.copysign(select(large, HALF_PI - 2.0 * inner, inner), k), determinant
+    square = select(large, 0.5 * determinant * weight1 * weight2 / (1.0 + sine), sine * sine)
+    angle = select(large, np.sqrt(square), sine) * arcsine_ratio(square)
+    return np.copysign(select(large, HALF_PI - 2.0 * angle, angle), k), determinant
 
 
 def erf_pair(
@@ -181,8 +173,9 @@ def gelu_pair(
 ) -> Any:
     """Return ``E[u P(u) v P(v)]``, P the normal distribution function."""
     angle, determinant = probit_angle(k, s1, weight1, root1, s2, weight2, root2)
-    density = 0.5 * INVERSE_PI / np.sqrt(determinant)
+    inverse = 1.0 / np.sqrt(determinant)
     orthant = 0.25 + 0.5 * INVERSE_PI * angle
+    density = 0.5 * INVERSE_PI * inverse
     return k * orthant + density * (s1 * s2 + k * k * (weight1 + weight2 - 1.0))
 
 
@@ -191,27 +184,30 @@ def gelu_slope_pair(
 ) -> Any:
     """Return ``E[(P(u) + u P'(u)) (P(v) + v P'(v))]``."""
     angle, determinant = probit_angle(k, s1, weight1, root1, s2, weight2, root2)
-    density = 0.5 * INVERSE_PI / np.sqrt(determinant)
+    inverse = 1.0 / np.sqrt(determinant)
     orthant = 0.25 + 0.5 * INVERSE_PI * angle
-    return orthant + density * k * (weight1 + weight2 + 1.0 / determinant)
+    density = 0.5 * INVERSE_PI * inverse
+    return orthant + density * k * (weight1 + weight2 + inverse * inverse)
 
 
 def sinusoid_pair(k: Value, q1: Value, q2: Value, size: float, squared: float, turn: float) -> Any:
     """Return ``size E[sin(b u + c) sin(b v + c)]`` with ``squared = b^2``, ``turn = cos(2 c)``."""
     reach = squared * np.abs(k)
-    gap = -np.expm1(-2.0 * reach)  # 1 - exp(-2 reach) keeps small covariances exact
+    _, gap = decay(2.0 * reach)  # 1 - exp(-2 reach) keeps small covariances exact
     odd = np.copysign(0.5 * gap, k)
     even = 1.0 - 0.5 * gap
-    level = np.exp(reach - 0.5 * squared * (q1 + q2))
+    level = exponential(reach - 0.5 * squared * (q1 + q2))
     return 0.5 * size * level * ((1.0 - turn) * even + (1.0 + turn) * odd)
 
 
 def bell_pair(k: Value, q1: Value, q2: Value, size: float, slope: float, curvature: float) -> Any:
     """Return ``size E[g(u) g(v)]``, ``g(z) = exp(slope z + curvature z^2)``, curvature <= 0."""
-    determinant = np.maximum(q1 * q2 - k * k, 0.0)
+    determinant = nonnegative(q1 * q2 - k * k)
     spread = 1.0 - 2.0 * curvature * (q1 + q2) + 4.0 * curvature * curvature * determinant
+    if slope == 0.0:  # decided before any loop: parameters are constants
+        return size / np.sqrt(spread)
     exponent = q1 + q2 + 2.0 * k - 4.0 * curvature * determinant
-    return size * np.exp(0.5 * slope * slope * exponent / spread) / np.sqrt(spread)
+    return size * exponential(0.5 * slope * slope * exponent / spread) / np.sqrt(spread)
 
 
 def polynomial_pair(k: Value, q1: Value, q2: Value, rows: Sequence[Sequence[float]]) -> Any:
@@ -226,6 +222,6 @@ def polynomial_pair(k: Value, q1: Value, q2: Value, rows: Sequence[Sequence[floa
 
 def bell_slope_pair(k: Value, q1: Value, q2: Value, size: float, curvature: float) -> Any:
     """Return ``size E[u g(u) v g(v)]``, ``g(z) = exp(curvature z^2)``, curvature <= 0."""
-    determinant = np.maximum(q1 * q2 - k * k, 0.0)
+    determinant = nonnegative(q1 * q2 - k * k)
     spread = 1.0 - 2.0 * curvature * (q1 + q2) + 4.0 * curvature * curvature * determinant
     return size * k / (spread * np.sqrt(spread))
