@@ -32,6 +32,7 @@ LAYERS = (
         "cost",
         "feature",
         "derivation",
+        "online",
     ),
     (
         "report",
