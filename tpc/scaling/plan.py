@@ -25,7 +25,7 @@ class Plan:
 
     ``gradients`` are the derivatives of the loss with respect to the weights that move;
     ``features`` the vectors that feed the outputs' last linear maps; ``hidden`` what lies strictly
-    below the outputs; ``users`` what reads a node in the forward graph.
+    below the outputs (scalars that inner steps alone read are outputs too); ``users`` what reads a node in the forward graph.
     """
 
     order: tuple[Node, ...]
@@ -68,7 +68,8 @@ def _plan(
     for node in forward_walk(roots):
         for operand in dict.fromkeys(node.operands):
             users.setdefault(operand, []).append(node)
-    below = frozenset(walk(ends)) - frozenset(ends)
+    seen = set(forward_walk(ends))
+    below = frozenset(x for x in walk(ends) if x.type.sort or x in seen) - frozenset(ends)
     return Plan(
         order=tuple(walk([*roots, *derivatives, *leaves])),
         outputs=MappingProxyType(dict(outputs)),
