@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from tpc.feature import FeatureLimit
     from tpc.ir import Module
     from tpc.limit import Limit
+    from tpc.limit.flow import Flow
+    from tpc.limit.prediction import Prediction
+    from tpc.online import Online
     from tpc.phase import Phase
     from tpc.scaling import Classification, Region
     from tpc.session import Session
@@ -236,6 +239,19 @@ class Program:
 
         return feature_limit(self.module)
 
+    def online(self) -> Online:
+        """Return the compiled step of a program that only looks its weights up.
+
+        Its networks, of finite width or in the limit, train on one sample at a time and touch only
+        the rows that the sample names.
+
+        Raises:
+            TpcError: the program is not of this kind.
+        """
+        from tpc.online import online
+
+        return online(self.module)
+
     def _kernel_kind(self) -> str:
         kind = self.classify().kind if self.module.loss is not None else "nngp"
         if kind in ("kernel", "nngp"):
@@ -248,6 +264,40 @@ class Program:
                 "or for another parametrization, e.g. --set parametrization=ntk",
             )
         )
+
+    def predict(
+        self,
+        data: Mapping[str, np.ndarray],
+        test: Mapping[str, np.ndarray],
+        *,
+        kind: Literal["nngp", "ntk"] | None = None,
+        **options: Any,
+    ) -> Prediction:
+        """Predict at test points from inputs and targets: see :func:`tpc.limit.prediction.predict`.
+
+        ``options`` are its ``time``, ``ridge`` (a number, "loo" or "mll"), ``covariance``,
+        ``centre``, ``solver`` and ``tolerance``. ``kind`` is by default what classify says.
+
+        Raises:
+            TpcError: data that do not fit the program, or the program has no such limit.
+        """
+        from tpc.limit.prediction import predict_data
+
+        return predict_data(self.kernel_limit(kind), data, test, **options)
+
+    def flow(self, data: Mapping[str, np.ndarray], times: Sequence[float], **options: Any) -> Flow:
+        """Follow gradient flow under the NTK on the program's own loss, to the given times.
+
+        ``options`` are those of :func:`tpc.limit.flow.flow`: ``test``, ``start``, ``draws``,
+        ``seed``, ``tolerance`` and ``accuracy``.
+
+        Raises:
+            TpcError: data or request do not fit the program, or it has no such limit.
+        """
+        from tpc.limit.flow import flow
+
+        limit = self.kernel_limit("ntk")
+        return flow(limit, lambda: self.kernel_limit("nngp"), data, times, **options)
 
     def simulate(
         self,

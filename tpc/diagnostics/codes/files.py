@@ -56,10 +56,10 @@ CODES = (
     ),
     Code(
         "E0915",
-        "no predictions from a kernel with axes",
-        "Where the output keeps axes whose entries are not independent copies of each other "
-        "(tokens, pixels), its kernel has these axes too, and is no matrix between samples. Pool "
-        "or read out along them, or use the kernel itself.",
+        "targets without the axes of the output",
+        "Where entries of the output are not independent copies of each other (tokens, pixels), "
+        "their kernel has these axes too, and predictions use the correlations: targets then have "
+        "exactly the axes of the output.",
     ),
     Code(
         "E0916",
