@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from tpc.diagnostics import Diagnostic, Source, TpcError
-from tpc.exact import Affine
 from tpc.pipeline import Compilation, emit
 from tpc.syntax import decode
 
@@ -364,56 +363,16 @@ class Program:
 
     def summary(self) -> dict[str, Any]:
         """Return what ``tpc check --json`` prints."""
-        module = self.elaborated
-        return {
-            "schema": 1,
-            "file": self.source.name,
-            "width": module.width,
-            "sizes": dict(module.sizes),
-            "reals": {name: str(value) for name, value in module.reals.items()},
-            "exponents": list(module.exponents),
-            "parametrization": module.parametrization,
-            "inputs": {k: {"role": v.role, "type": str(v.type)} for k, v in module.inputs.items()},
-            "params": {name: _param_summary(spec) for name, spec in module.params.items()},
-            "outputs": {value.name: str(value.node.type) for value in module.outputs},
-            "trained": list(module.trained),
-            "optimizers": [line.name for line in module.optimizers],
-        }
+        from tpc.report.summary import summary
+
+        return summary(self.elaborated, self.source.name)
 
     def summary_text(self) -> str:
         """Return what ``tpc check`` prints."""
-        module = self.elaborated
-        filled = module.parametrization or ""
-        rows = [(name, str(spec.type), _abc(spec, filled)) for name, spec in module.params.items()]
-        left = max((len(row[0]) for row in rows), default=0)
-        middle = max((len(row[1]) for row in rows), default=0)
-        lines = [f"{self.source.name}: ok"]
-        lines += [f"  {a:{left}}  {b:{middle}}  {c}" for a, b, c in rows]
-        lines += [f"  {value.name} : {value.node.type}" for value in module.outputs]
-        return "\n".join(lines)
+        from tpc.report.summary import summary_text
+
+        return summary_text(self.elaborated, self.source.name)
 
     def __repr__(self) -> str:
         params = ", ".join(self.elaborated.params)
         return f"<Program {self.source.name}: params {params}>"
-
-
-def _abc(spec: Any, parametrization: str) -> str:
-    stated = {"a": spec.a, "b": spec.b, "c": spec.c}
-    if None not in stated.values():
-        text = f"abc({spec.a}, {spec.b}, {spec.c})"
-    else:
-        parts = [f"{name} = {value}" for name, value in stated.items() if value is not None]
-        text = ", ".join([*parts, parametrization])
-    return text + (" frozen" if spec.frozen else "")
-
-
-def _param_summary(spec: Any) -> dict[str, Any]:
-    exponents: dict[str, Affine | None] = {"a": spec.a, "b": spec.b, "c": spec.c}
-    return {
-        "type": str(spec.type),
-        **{name: None if value is None else str(value) for name, value in exponents.items()},
-        "sigma": str(spec.sigma),
-        "mult": str(spec.mult),
-        "init": spec.init,
-        "frozen": spec.frozen,
-    }

@@ -146,6 +146,12 @@ def _kernel(compilation: Compilation) -> str:
     return compilation.limit("ntk").source
 
 
+def _online(compilation: Compilation) -> str:
+    from tpc.online import online
+
+    return online(compilation.module).source
+
+
 STAGES: tuple[Stage, ...] = (
     Stage("tree", "the syntax tree", _syntax),
     Stage("ir", "the typed graph as elaborated", lambda c: print_module(c.elaborated)),
@@ -155,6 +161,7 @@ STAGES: tuple[Stage, ...] = (
     Stage("scaling", "width exponents of every named value", _scaling),
     Stage("equations", "the kernel recursion (NNGP and NTK)", _equations),
     Stage("kernel", "the generated Numba source", _kernel),
+    Stage("online", "Numba source of a training step that touches looked-up rows only", _online),
 )
 
 
