@@ -102,8 +102,14 @@ def _moment(node: Node, x: Value, y: Value, context: FeatureContext) -> Value:
     power = plus(x.power, y.power, 1)
     if power is None or not intersects(x.signs, y.signs):
         return zero(np.empty(context.arrays.shape(node.type)), rest)
-    array = node.op.evaluate(node, [x.array, y.array], context.arrays) * context.space.weight
-    return Value(array, power, rest)
+    masses, first = context.space.masses, x.array
+    if masses is None:
+        array = node.op.evaluate(node, [first, y.array], context.arrays) * context.space.weight
+        return Value(array, power, rest)
+    type_ = node.operands[0].type
+    axis = first.ndim - type_.rank + type_.width_axes[0]
+    first = first * masses.reshape(-1, *(1,) * (first.ndim - 1 - axis))
+    return Value(node.op.evaluate(node, [first, y.array], context.arrays), power, rest)
 
 
 def _outer(node: Node, x: Value, y: Value, left: Labels, right: Labels, out: Labels) -> Matrix:

@@ -15,7 +15,7 @@ from tpc.feature.evaluate import evaluate
 from tpc.feature.limits import settled
 from tpc.feature.norm import square_norm
 from tpc.feature.value import Value
-from tpc.feature.weights import Weight, initial
+from tpc.feature.weights import UNCLIPPED, Clip, Weight, initial
 from tpc.ir.node import Node, walk
 from tpc.ops.batch import BATCH_MEAN, BATCH_SUM, PER_SAMPLE
 from tpc.ops.input import INPUT
@@ -83,9 +83,9 @@ class FeatureNetwork:
         loss, *found = self._evaluate(self._roots, data, context)
         assert isinstance(loss, Value)
         gradients = dict(zip(self.module.trained, found, strict=True))
-        clipped = self._clipped(gradients, context)
+        clips = self._clips(gradients, context)
         for name in self._plan:
-            self.weights[name].move(clipped[name])
+            self.weights[name].move(gradients[name], clips[name])
         return float(settled(loss, self._roots[0])[0])
 
     def predict(
@@ -152,15 +152,19 @@ class FeatureNetwork:
                 bound[node] = Value(noise(node, context.arrays) if random else data[name])
         return evaluate(roots, bound, context)
 
-    def _clipped(
+    def _clips(
         self, gradients: Mapping[str, Operand], context: FeatureContext
-    ) -> dict[str, Operand]:
-        """Return the gradients, those of a bounded group times the factor of their common norm."""
-        result = dict(gradients)
+    ) -> dict[str, Clip]:
+        """Return what bounds each gradient: the factor of its group's common norm."""
+        found: dict[tuple[tuple[str, ...], Coefficient], Clip] = {}
+        result = {}
         for name, each in self._plan.items():
+            result[name] = UNCLIPPED
             if each.clip is not None:
-                factor, power = self._clip(name, each.clip, gradients, context)
-                result[name] = result[name].scaled(factor, power)
+                key = each.group, each.clip
+                if key not in found:
+                    found[key] = self._clip(name, each.clip, gradients, context)
+                result[name] = found[key]
         return result
 
     def _clip(
@@ -169,7 +173,7 @@ class FeatureNetwork:
         bound: Coefficient,
         gradients: Mapping[str, Operand],
         context: FeatureContext,
-    ) -> tuple[float, Fraction]:
+    ) -> Clip:
         """Return ``min(1, bound / norm)`` as a number and a power of the width."""
         group, params = self._plan[name].group, self.module.params
         raw = []

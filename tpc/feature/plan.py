@@ -27,11 +27,15 @@ if TYPE_CHECKING:
     from tpc.ir.module import Module
 
 #: ``linear``: coefficients over Gaussians, exact; ``quasi``: no matrices, so an integral of fixed
-#: dimension, by quasi-random points; ``particles``: samples of all Z's. ``kernel``: training in the
-#: kernel regime (tpc.limit.descent), which this module never chooses.
-Method = Literal["linear", "quasi", "particles", "kernel"]
+#: dimension, by quasi-random points; ``polynomial``: such an integral of polynomials, exact by a
+#: Gauss-Hermite rule of their degree; ``particles``: samples of all Z's. ``kernel``: training in
+#: the kernel regime (tpc.limit.descent), which this module never chooses.
+Method = Literal["linear", "polynomial", "quasi", "particles", "kernel"]
+#: Those without an error of their own.
+EXACT: tuple[Method, ...] = ("linear", "polynomial")
 
-_LINEAR = (
+#: Ops that are linear in vectors.
+LINEAR_OPS = (
     ADD, APPLY, BATCH_MEAN, BATCH_SUM, PER_SAMPLE, CONTRACT, FILL, GATHER, SCATTER_ADD, INPUT,
     MULTIPLY, PARAM, RATE, REPEAT, SCALE, STOP_GRADIENT, SUM,
 )  # fmt: skip
@@ -40,12 +44,16 @@ _LINEAR = (
 def method(module: Module, roots: Iterable[Node]) -> Method:
     """Return how the graph below ``roots`` (losses, gradients, outputs) is evaluated."""
     nodes = list(walk(roots))
-    lines = [module.optimizer_of(name) for name in module.trained]
-    steps = all(line is None or optimizers()[line.name].kind == "linear" for line in lines)
-    if steps and all(_linear(node) for node in nodes):
+    if linear_steps(module) and all(_linear(node) for node in nodes):
         return "linear"
     matrices = any(node.op is PARAM and node.type.sort > 1 for node in nodes)
     return "particles" if matrices else "quasi"
+
+
+def linear_steps(module: Module) -> bool:
+    """Whether all optimizers are linear in gradients."""
+    lines = [module.optimizer_of(name) for name in module.trained]
+    return all(line is None or optimizers()[line.name].kind == "linear" for line in lines)
 
 
 def _linear(node: Node) -> bool:
@@ -61,7 +69,7 @@ def _linear(node: Node) -> bool:
         return min(sorts) == 0
     if node.op is CONTRACT:
         return not _pointwise(node)
-    return node.op in _LINEAR or isinstance(node.op, IndexMap)
+    return node.op in LINEAR_OPS or isinstance(node.op, IndexMap)
 
 
 def _pointwise(node: Node) -> bool:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tpc.feature.plan import EXACT, Method
+
 if TYPE_CHECKING:
-    from tpc.feature.plan import Method
     from tpc.ir.module import Module
     from tpc.ops.base import Array
 
@@ -53,7 +54,7 @@ class Run:
 
     def __repr__(self) -> str:
         text = f"<Run {self.steps} steps, f {self.f.shape}, {self.method}"
-        if self.particles and self.method != "linear":
+        if self.particles and self.method not in EXACT:
             text += f", {self.replicates} x {self.particles} particles"
             text += f", error <= {np.nanmax(self.error, initial=0.0):.2g}"
         if self.loss.size:
@@ -99,7 +100,7 @@ def _mean(replicates: Sequence[Array], method: Method) -> tuple[Array, Array]:
 
 def _statistics(stacked: Array, method: Method) -> tuple[Array, Array]:
     mean: Array = stacked.mean(axis=0)
-    if method == "linear":
+    if method in EXACT:
         return mean, np.zeros(mean.shape)
     if len(stacked) < 2:
         return mean, np.full(mean.shape, np.nan)

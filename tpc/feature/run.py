@@ -13,18 +13,20 @@ import numpy as np
 
 from tpc.diagnostics import Diagnostic, TpcError
 from tpc.feature.checkpoint import EVERY, Checkpoint, Which, digest_of
-from tpc.feature.draws import SOBOL, Draws
+from tpc.feature.degrees import rule_sizes
+from tpc.feature.draws import Draws
 from tpc.feature.equations import Readable
-from tpc.feature.memory import Needs, fitting
+from tpc.feature.memory import fitting
 from tpc.feature.network import FeatureNetwork, coupled
-from tpc.feature.plan import Method, arguments, live_vectors, method, updates
+from tpc.feature.nodes import Nodes
+from tpc.feature.plan import Method, method
 from tpc.feature.project import rotations
 from tpc.feature.record import recorded
 from tpc.feature.result import Run, gathered
+from tpc.feature.sizes import Sizes
 from tpc.feature.space import Full, Gaussians, Particles, Space, TooFew
 from tpc.feature.threads import Stopped, single_threaded_products, together
 from tpc.ops.base import MissingRule
-from tpc.optimizers import optimizers
 from tpc.simulate.checks import check_batches, check_exponents
 from tpc.simulate.data import checked, inputs_of
 from tpc.simulate.training import output_roots, training_roots
@@ -98,6 +100,8 @@ class FeatureLimit(Readable):
         request.keep_in(path, save_every, (tolerance, particles, replicates))
         if self.method == "linear":
             run = request.exact()
+        elif particles is None and (rule := request.rule()) is not None:
+            run = request.by_rule(rule)
         elif particles is not None:
             run = request.fixed(particles, max(1, replicates))
         else:
@@ -170,12 +174,15 @@ class _Request:
             self.data = rotation.applied(self.data)
             self.points = rotation.applied(self.points)
             self.extents |= dict.fromkeys(rotation.params, len(rotation.basis))
+        self.sizes = Sizes(
+            self.module, self.limit._steps, self.roots, self.steps, self.largest, self.extents
+        )
 
     # -- ways to evaluate --------------------------------------------------------------------------
 
     def exact(self) -> Run:
         """Evaluate a linear program with as many Gaussians as it turns out to need."""
-        size = 2 * (1 + self._initial_rows()) + 8 * arguments(self.limit._steps) * self.largest
+        size = self.sizes.exact()
         while True:
             try:
                 found = self._replicates(size, range(1), partial(_gaussians, size))
@@ -184,13 +191,30 @@ class _Request:
                 continue
             return gathered(self.module, found, self.limit.method, size)
 
+    def rule(self) -> list[int] | None:
+        """Return the points for each Gaussian of a product rule that is exact, if there is one."""
+        if self.limit.method != "quasi":
+            return None
+        counts = self.sizes.gaussians()
+        watched = self.roots, tuple(self.recorded.values())
+        points = rule_sizes(self.module, self.steps, self.limit._steps, *watched, counts)
+        if points is None:
+            return None
+        return [points[name] for name, count in counts.items() for _ in range(count)]
+
+    def by_rule(self, rule: Sequence[int]) -> Run:
+        """Evaluate polynomials of Gaussians by a rule that is exact."""
+        size = int(np.prod(rule, dtype=np.int64))
+        found = self._replicates(size, range(1), lambda _: Nodes(rule))
+        return gathered(self.module, found, "polynomial", size)
+
     def sampled(self, particles: int, replicates: int) -> Run:
         """Evaluate independent replicates of a given number of particles."""
         found = self._particles(particles, range(replicates))
         return gathered(self.module, found, self.limit.method, particles)
 
     def _particles(self, particles: int, numbers: range) -> list[Any]:
-        quasi = self._quasi()
+        quasi = self.sizes.quasi()
 
         def space(replicate: int) -> Space:
             return Particles(particles, Draws(self.seed * 1_000_003 + replicate, quasi))
@@ -200,7 +224,8 @@ class _Request:
     def _replicates(self, size: int, numbers: range, space: Callable[[int], Space]) -> list[Any]:
         """Return outputs and losses of independent replicates, those that are saved as saved."""
         workers = min(len(numbers), os.cpu_count() or 1)
-        chunk = self._needs(size, workers)
+        needs = self.sizes.needs(size)
+        chunk = fitting(needs, self.count, coupled(self.roots), workers)
         self._done, self._total = 0, len(numbers) * self.steps
         making, self._stop = Lock(), Event()
 
@@ -320,46 +345,6 @@ class _Request:
             keys = [(name, "kernel") for name in self.recorded]
             result |= dict(zip(keys, kernels, strict=True))
         return result
-
-    # -- sizes -------------------------------------------------------------------------------------
-
-    def _initial_rows(self) -> int:
-        """Return how many Gaussian vectors there are at initialisation."""
-        total = 0
-        for name, spec in self.module.params.items():
-            if spec.type.sort == 1 and spec.init == "normal":
-                count = 1
-                for axis, dim in enumerate(spec.type.dims):
-                    if not dim.width:
-                        count *= self.extents.get((name, axis), int(dim.count))
-                total += count
-        return total
-
-    def _pairs(self) -> int:
-        """Return how many matrices have entries at pairs of particles."""
-        return sum(
-            self.module.params[name].type.sort > 1 and optimizers()[line.name].kind != "linear"
-            for name in self.module.trained
-            if (line := self.module.optimizer_of(name)) is not None
-        )
-
-    def _quasi(self) -> int:
-        """Return for how many Gaussians quasi-random points pay: those that come first."""
-        early = 2 * arguments(self.limit._steps) * min(self.largest, 8)
-        return min(SOBOL, self._initial_rows() + early)
-
-    def _needs(self, size: int, replicates: int) -> int:
-        """Check that ``replicates`` at a time fit; return how many test points go at once."""
-        needs = Needs(
-            size,
-            self._initial_rows(),
-            self.largest * (live_vectors(self.limit._steps)),
-            2 * self.steps * self.largest * arguments(self.limit._steps),
-            2 * self.steps * self.largest * updates(self.limit._steps),
-            live_vectors(self.roots),
-            4 * size * self._pairs() if self.steps else 0,
-        )
-        return fitting(needs, self.count, coupled(self.roots), replicates)
 
 
 def _gaussians(size: int, replicate: int) -> Space:

@@ -31,13 +31,15 @@ CROWD = 6
 class Space(ABC):
     """A model of width axes: an axis of ``count * n`` positions has ``count * size`` entries.
 
-    ``weight`` turns sums over entries into expectations per n positions. ``cut`` is the relative
-    size below which a vector counts as linearly dependent on others.
+    ``weight`` turns sums over entries into expectations per n positions; where entries weigh
+    differently ``masses`` (size,) are their weights. ``cut`` is the relative size below which a
+    vector counts as linearly dependent on others.
     """
 
     size: int
     weight: float
     cut: float
+    masses: Array | None = None
 
     def inner(self, x: Array, y: Array) -> Array:
         """Return the matrix of ``(1/n) sum_a x_ia y_ja`` of rows x (I, entries), y (J, entries)."""

@@ -109,3 +109,12 @@ def total(values: list[Value]) -> Value:
     if len(values) == 1:
         return values[0]
     return join(values, lambda *arrays: sum(arrays[1:], arrays[0]))
+
+
+def total_into(x: Value, fresh: Value) -> Value:
+    """Return the sum of two values of one shape; the array of ``fresh`` may be written into."""
+    if x.power is None or x.power != fresh.power or fresh.array.dtype != x.array.dtype:
+        return total([x, fresh])
+    rest = largest(x.rest, fresh.rest)
+    fresh.array += x.array
+    return Value(fresh.array, x.power, rest, odd_span(x.signs, fresh.signs))

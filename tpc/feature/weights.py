@@ -13,6 +13,7 @@ Three forms, chosen by what the weight is and by how its optimizer depends on gr
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from tpc.diagnostics import Diagnostic, TpcError
 from tpc.feature.blocks import Block
 from tpc.feature.gaussian import GaussianMatrix
 from tpc.feature.matrix import Dense, Initial, Matrix, entries
-from tpc.feature.value import HALF, Exponent, Value, largest, plus, total, zero
+from tpc.feature.value import HALF, Exponent, Value, largest, plus, total, total_into, zero
 from tpc.scaling.characters import TRIVIAL, Coset, odd_span
 
 if TYPE_CHECKING:
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from tpc.optimizers.settings import Settings
 
 Operand = Value | Matrix
+#: A factor, and the power of the width that goes with it.
+Clip = tuple[float, Fraction]
+UNCLIPPED: Clip = (1.0, Fraction(0))
 
 
 class Weight(ABC):
@@ -48,8 +52,8 @@ class Weight(ABC):
         """The effective weight W now."""
 
     @abstractmethod
-    def move(self, gradient: Operand) -> None:
-        """Make one step, given dL/dW of the effective weight."""
+    def move(self, gradient: Operand, clip: Clip = UNCLIPPED) -> None:
+        """Make one step, given dL/dW of the effective weight and the factor that clips it."""
 
     def _check(self, settings: Settings) -> None:
         if settings.optimizer.kind not in ("linear", "entrywise"):
@@ -105,13 +109,13 @@ class Linear(Weight):
         kept = self._start.scaled(float(self._coefficients[0]))
         return Matrix(kept.shape, (*kept.terms, *updates))
 
-    def move(self, gradient: Operand) -> None:
+    def move(self, gradient: Operand, clip: Clip = UNCLIPPED) -> None:
         """Make one step along dL/dW."""
         settings = self.settings
         assert settings is not None
         assert isinstance(gradient, Matrix)
         self.steps += 1
-        self._remember(gradient, settings)
+        self._remember(gradient.scaled(*clip), settings)
         now, decay = self._coefficients, self._decay()
         unit = np.zeros(len(now))
         unit[self.steps] = 1.0
@@ -149,13 +153,13 @@ class Entries(Weight):
         """The effective weight W now."""
         return self._value
 
-    def move(self, gradient: Operand) -> None:
+    def move(self, gradient: Operand, clip: Clip = UNCLIPPED) -> None:
         """Make one step along dL/dW."""
         assert self._stepper is not None
         assert isinstance(gradient, Value)
         decay = self._decay()
-        step = self._stepper.step(gradient, self._value.scaled(decay))
-        self._value = total([self._value.scaled(1.0 - self._shrinkage(decay)), step])
+        step = self._stepper.step(gradient, self._value.scaled(decay), clip)
+        self._value = total_into(self._value.scaled(1.0 - self._shrinkage(decay)), step)
 
 
 class Pairs(Weight):
@@ -171,10 +175,10 @@ class Pairs(Weight):
         """The effective weight W now."""
         return self._value
 
-    def move(self, gradient: Operand) -> None:
+    def move(self, gradient: Operand, clip: Clip = UNCLIPPED) -> None:
         """Make one step along dL/dW."""
         assert isinstance(gradient, Matrix)
-        found, decay = entries(gradient), self._decay()
+        found, decay = entries(gradient.scaled(*clip)), self._decay()
         if decay and not self._shrinkage(decay):
             raise _unsupported(self.spec, "weight decay that an entrywise optimizer rescales")
         shape = self._value.shape
@@ -211,9 +215,16 @@ class Stepper:
         self._signs: Coset = TRIVIAL
         self._steps = 0
 
-    def step(self, gradient: Value, decayed: Value) -> Value:
-        """Return what to add to the effective weight, given dL/dW (clipped) and ``decay * W``."""
+    def step(self, gradient: Value, decayed: Value, clip: Clip = UNCLIPPED) -> Value:
+        """Return what to add to the effective weight, given dL/dW and ``decay * W``.
+
+        The array of the result belongs to the caller.
+        """
         settings, optimizer = self.settings, self.settings.optimizer
+        late = 1.0
+        if optimizer.memoryless and decayed.is_zero:
+            late, clip = clip[0], (1.0, clip[1])  # one pass over the array less
+        gradient = gradient.scaled(*clip)
         self._steps += 1
         linear = optimizer.kind == "linear"
         shift = self.spec.multiplier.power.const * (2 if linear else 1)
@@ -237,7 +248,7 @@ class Stepper:
             return zero(array)
         rest = scaled.rest if linear else plus(scaled.rest, -(scaled.power or 0))
         moved = plus(rest, settings.rate.power.const if linear else size or 0)
-        return Value(-rate * direction, size, moved, self._signs)
+        return Value(-rate * late * direction, size, moved, self._signs)
 
     def _aligned(self, gradient: Value) -> Array:
         """Return the gradient at the common power, with the state moved to it."""
