@@ -207,6 +207,8 @@ def _product(x: Array, y: Array, left: Labels, right: Labels, out: Labels) -> Ar
     summed = [label for label in shared if label not in out]
     rows = [label for label in left if label not in right]
     columns = [label for label in right if label not in left]
+    if rows and columns and out.index(columns[0]) < out.index(rows[0]):
+        return _product(y, x, right, left, out)  # the result is then contiguous in its own order
     extent = dict(zip(left, x.shape, strict=True)) | dict(zip(right, y.shape, strict=True))
     matrix = _matrix(x, left, stacked, rows, summed) @ _matrix(y, right, stacked, summed, columns)
     order = stacked + rows + columns
