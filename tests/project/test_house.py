@@ -40,6 +40,7 @@ LAYERS = (
         "data",
         "datasets",
         "session",
+        "kernel_session",
         "streaming",
         "convergence",
         "study",

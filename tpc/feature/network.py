@@ -152,9 +152,7 @@ class FeatureNetwork:
                 bound[node] = Value(noise(node, context.arrays) if random else data[name])
         return evaluate(roots, bound, context)
 
-    def _clips(
-        self, gradients: Mapping[str, Operand], context: FeatureContext
-    ) -> dict[str, Clip]:
+    def _clips(self, gradients: Mapping[str, Operand], context: FeatureContext) -> dict[str, Clip]:
         """Return what bounds each gradient: the factor of its group's common norm."""
         found: dict[tuple[tuple[str, ...], Coefficient], Clip] = {}
         result = {}

@@ -116,5 +116,6 @@ def total_into(x: Value, fresh: Value) -> Value:
     if x.power is None or x.power != fresh.power or fresh.array.dtype != x.array.dtype:
         return total([x, fresh])
     rest = largest(x.rest, fresh.rest)
-    fresh.array += x.array
-    return Value(fresh.array, x.power, rest, odd_span(x.signs, fresh.signs))
+    array = fresh.array
+    array += x.array
+    return Value(array, x.power, rest, odd_span(x.signs, fresh.signs))

@@ -86,12 +86,14 @@ class Optimizer(ABC):
     of the size of one whatever the gradient's size); ``parameter_scaled`` (entrywise, times the
     size of the weight); ``spectral`` (the gradient's matrix with its singular values replaced by
     one). ``decoupled`` says that weight decay acts on the weight and not through the gradient.
-    ``own`` are the options besides those that all optimizers have.
+    ``memoryless`` says that the direction is the gradient itself. ``own`` are the options besides
+    those that all optimizers have.
     """
 
     name: ClassVar[str]
     kind: ClassVar[Kind]
     decoupled: ClassVar[bool] = False
+    memoryless: ClassVar[bool] = False
     own: ClassVar[tuple[Option, ...]] = ()
 
     @property

@@ -19,6 +19,7 @@ class Sgd(Optimizer):
 
     name: ClassVar[str] = "sgd"
     kind: ClassVar[Kind] = "linear"
+    memoryless: ClassVar[bool] = True
 
     def stable_product(self, options: Mapping[str, float]) -> float:
         return 2.0

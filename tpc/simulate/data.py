@@ -99,7 +99,7 @@ def _checked(spec: InputSpec, given: Any, width: int, what: str) -> Array:
 
 
 def _real(array: Any) -> Array:
-    result: Array = array.astype(float)
+    result: Array = array.astype(float, copy=False)  # nothing writes into data
     return result
 
 
