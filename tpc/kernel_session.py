@@ -66,7 +66,7 @@ class KernelSession:
         xs, xq, ys, yq = (np.asarray(batch[k], dtype=float) for k in ("xs", "xq", "ys", "yq"))
         logits = self._adapted(xs, ys, xq, self.meta.inner_steps)
         chi = (_softmax(logits) - yq) / xq.shape[1]
-        loss = -float((_log_softmax(logits) * yq).sum()) / xq.shape[1]
+        loss: float = -float((_log_softmax(logits) * yq).sum()) / xq.shape[1]
         rows, coefficients = xq.reshape(-1, xq.shape[-1]), chi.reshape(-1, self.ways)
         self._append(rows, coefficients * (self.meta.rate * self._factor(rows, coefficients)))
         self.steps_done += 1
