@@ -214,14 +214,14 @@ def test_global_norm_clipping_is_a_factor_with_its_own_exponent() -> None:
 
 def test_what_has_no_rule_is_a_diagnostic() -> None:
     text = program(
-        "def f(x) = V @ tanh((A @ B) @ tanh(U @ x))",
-        MUP_ENDS + "param A, B : [n, n] abc(0, 1/2, 0)",
+        "def f(x) = V @ tanh(tanh(A) @ tanh(U @ x))",
+        MUP_ENDS + "param A : [n, n] abc(0, 1/2, 0)",
     )
     with pytest.raises(tpc.TpcError) as caught:
         tpc.compile(text=text).classify()
     (diagnostic,) = caught.value.diagnostics
     assert diagnostic.code == "E0931"
-    assert "contract" in diagnostic.headline
+    assert "apply" in diagnostic.headline
     assert diagnostic.span is not None
 
 

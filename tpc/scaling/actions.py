@@ -125,6 +125,8 @@ class _Finder:
                 yield Site(path, Affine.of(0))
         elif self._is_read_out_by_a_weight(user, carrier):
             yield Site(path, Affine.of(0))
+        elif user.op is ADD and not carrier.type.rank and path[0].type.rank:
+            return  # a number made of a weight's entries that is added: a penalty of the loss
         elif user.op is ADD or (user.op is SUM and not _sums_width(user, carrier)):
             yield Site(path, self._after(user))
         else:

@@ -158,6 +158,19 @@ class Classification:
         return () if self._evidence is None else tuple(findings(self, self._evidence))
 
     @cached_property
+    def measured(self) -> Mapping[str, ValueSize]:
+        """Sizes of named values and outputs as networks show them.
+
+        Those of ``values`` and ``outputs``, but what weight decay does to initial weights, which is
+        no learning, counts as change too.
+        """
+        from tpc.scaling.classify import with_shrinkage
+
+        if self._evidence is None:
+            return {**self.values, **self.outputs}
+        return with_shrinkage(self._evidence)
+
+    @cached_property
     def mend(self) -> Mend | None:
         """The smallest single change that makes an unstable or degenerate program stable.
 

@@ -60,8 +60,10 @@ def read(module: Module, made: Plan, found: Run) -> Classification:
     return _Reader(module, made, found).classification()
 
 
-def analyse(module: Module, domain: Domain) -> tuple[Run, Plan]:
+def analyse(module: Module, domain: Domain, *, shrinking: bool = False) -> tuple[Run, Plan]:
     """Run a module abstractly; what has no rule becomes a diagnostic.
+
+    ``shrinking`` counts what weight decay does to initial weights as change.
 
     Raises:
         TpcError: an op or optimizer has no rule, or the sizes do not settle.
@@ -69,7 +71,7 @@ def analyse(module: Module, domain: Domain) -> tuple[Run, Plan]:
     """
     try:
         made = plan(module)
-        return run(module, made, domain), made
+        return run(module, made, domain, shrinking=shrinking), made
     except MissingRule as missing:
         raise TpcError(missing_rule(module, missing)) from missing
     except NoUpdateRule as missing:
@@ -78,6 +80,23 @@ def analyse(module: Module, domain: Domain) -> tuple[Run, Plan]:
         ) from missing
     except Unsettled as unsettled:
         raise TpcError(Diagnostic("E0932", str(unsettled))) from unsettled
+
+
+def with_shrinkage(evidence: Evidence) -> dict[str, ValueSize]:
+    """Return the sizes of named values and outputs; changes are by learning and by decay.
+
+    Raises:
+        TpcError: the sizes do not settle.
+    """
+    module, run_ = evidence.module, evidence.run
+    if run_.shrinks:
+        run_, _ = analyse(module, run_.domain, shrinking=True)
+    found = {}
+    for value in (*module.values, *module.outputs):
+        size = run_.sizes[value.node]
+        init, change = (exponent_of(run_.plain(part.smallest)) for part in (size.init, size.change))
+        found[value.name] = ValueSize(init, change)
+    return found
 
 
 _REPLACE = "this part of the language can be simulated (tpc simulate), but not classified yet"
@@ -192,8 +211,8 @@ class _Reader:
         )
 
     def _shrinks_too_fast(self) -> str | None:
-        for name, weight in self.run.trained.items():
-            if exponent_of(self.run.plain(weight.shrinkage(self.run.domain))) < 0:
+        for name in self.run.trained:
+            if self._plain(self.run.shrinkage(name)) < 0:
                 return name
         return None
 
@@ -248,6 +267,10 @@ class _Reader:
             eps = weight.settings.options.get("eps")
             if eps is not None and not eps.is_zero and weight.settings.optimizer.scale_free:
                 yield from self._eps_note(name, eps.power)
+        ruled = [name for name in self.run.trained if self.run.is_ruled_by_decay(name)]
+        if ruled:
+            said = f"weight decay dominates the gradient of {', '.join(ruled)} in the limit"
+            yield f"{said}: steps are a function of the weight, and what data add to them vanishes"
 
     def _eps_note(self, name: str, power: Affine) -> Iterator[str]:
         run = self.run

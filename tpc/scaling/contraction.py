@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tpc.scaling.characters import TRIVIAL
+from tpc.scaling.characters import TRIVIAL, product
+from tpc.scaling.entries import hadamard
 from tpc.scaling.outer import Outer
 from tpc.scaling.state import Value
 from tpc.scaling.terms import Terms
@@ -23,9 +24,8 @@ def contract_values(
     """Return `sum over labels not in out of x * y`; None where it is no scalar, vector or matrix.
 
     ``left``, ``right`` and ``out`` label the width axes alone: none for a scalar, one for a vector,
-    two for a matrix. Also None for what is not followed: products of two initial weights, entries
-    of a weight multiplied by a vector's. ``full`` is the exponent that a sum over the width of
-    terms of equal signs gains, where that is less than 1.
+    two for a matrix. ``full`` is the exponent that a sum over the width of terms of equal signs
+    gains, where that is less than 1.
     """
     if len(left) < len(right):
         return contract_values(y, x, right, left, out, half, full)
@@ -47,8 +47,8 @@ def _vectors(
     full: Number | None,
 ) -> Value | None:
     if not right:
-        product = x * y
-        return product if out else _total(product, left, half)
+        found = x * y
+        return found if out else _total(found, left, half)
     if left != right:
         if not out:
             return _total(x, left, half) * _total(y, right, half)
@@ -93,16 +93,17 @@ def _order(matrix: Value | None, left: Labels, out: Labels) -> Value | None:
     return matrix.transposed if isinstance(matrix, Outer) and out == left[::-1] else None
 
 
-def _entries(x: Outer, y: Terms, side: int) -> Outer | None:
+def _entries(x: Outer, y: Terms, side: int) -> Outer:
     """Return the matrix with rows (side 0) or columns multiplied by a vector's entries."""
-    if x.weights:
-        return None
-    total = Outer()
-    for (u, v), e in x.products.items():
-        rows, columns = Terms.single(u, e), Terms.single(v, 0)
-        pair = (rows * y, columns) if side == 0 else (rows, columns * y)
-        total = total | Outer.of(*pair)
-    return total
+    factors = [((u, TRIVIAL) if side == 0 else (TRIVIAL, u), f) for u, f in y]
+    return Outer(
+        ((w.dressed(*pair), e + f) for w, e in x.weights.items() for pair, f in factors),
+        (
+            ((product(u, pair[0]), product(v, pair[1])), e + f)
+            for (u, v), e in x.products.items()
+            for pair, f in factors
+        ),
+    )
 
 
 def _matrices(
@@ -113,7 +114,9 @@ def _matrices(
     shared = [label for label in left if label in right]
     if len(shared) == 2:
         aligned = y if left == right else y.transposed
-        return None if out else Terms.single(TRIVIAL, x.frobenius(aligned, half))
+        if out:
+            return _order(hadamard(x, aligned), left, out)
+        return Terms.single(TRIVIAL, x.frobenius(aligned, half))
     (label,) = shared
     if label in out:
         return None

@@ -91,7 +91,8 @@ class Domain:
         assert isinstance(old, Outer)
         assert isinstance(new, Outer)
         weights = all(
-            w in old.weights and self.at_least(e, old.weights[w]) for w, e in new.weights.items()
+            any(w.inside(v) and self.at_least(e, f) for v, f in old.weights.items())
+            for w, e in new.weights.items()
         )
         return weights and all(
             self.at_least(e, minimum(f for p, f in old.products.items() if _inside(pair, p)))

@@ -67,7 +67,8 @@ class ScalingContext:
         self._characters: dict[str, Coset] = {}
         for name, spec in params.items():
             if spec.init == "normal":
-                self._characters[name] = coset(1 << len(self._characters))
+                # every other one: the bits between are those of squares of weights
+                self._characters[name] = coset(1 << 2 * len(self._characters))
         self._initial: dict[str, Value] = {}
         self._known: dict[Node, Value] = {}
 
@@ -189,7 +190,7 @@ class ScalingContext:
         def combine(a: Value, b: Value, full: Number | None = None) -> Value:
             found = contract_values(a, b, rows, columns, kept, half, full)
             if found is None:
-                raise MissingRule(node, "scaling", "products of matrices with matrices")
+                raise MissingRule(node, "scaling", "products of more than two width axes")
             return found
 
         if node in self.aligned:

@@ -275,7 +275,7 @@ def _of_decay(evidence: Evidence) -> Iterator[Mend]:
     module, domain = evidence.module, evidence.run.domain
     params, most = dict(module.params), Fraction(0)
     for name, weight in evidence.run.trained.items():
-        share = domain.plain(weight.shrinkage(domain)).as_fraction()
+        share = domain.plain(evidence.run.shrinkage(name)).as_fraction()
         if share is not None and share < 0:
             slower = Coefficient(Constant.of(1), Affine.of(share))
             params[name] = replace(params[name], decay=weight.settings.decay * slower)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from tpc.scaling.characters import Coset, contains, product
+from tpc.scaling.characters import TRIVIAL, Coset, contains, intersects, product
 from tpc.scaling.terms import Terms
 from tpc.scaling.tropical import Number, Tropical, TropicalLike, minimum
 
@@ -14,16 +14,85 @@ Pair = tuple[Coset, Coset]
 
 @dataclass(frozen=True, slots=True)
 class Weight:
-    """An initial Gaussian matrix as a factor: whose it is, its character, whether transposed."""
+    """An initial Gaussian matrix as a factor: whose it is, its character, whether transposed.
+
+    ``rows`` and ``columns`` are the characters of vectors by which its rows and columns have been
+    multiplied, entry by entry: it stands for ``diag(r) W diag(c)``. A product of weights is a
+    weight too, and so is a function of weights' entries: ``parts`` tells of which, and in which it
+    is odd.
+    """
 
     name: str
     character: Coset
     transposed: bool = False
+    rows: Coset = TRIVIAL
+    columns: Coset = TRIVIAL
+    parts: tuple[tuple[Weight, bool], ...] = ()
 
     @property
     def flipped(self) -> Weight:
         """The transpose."""
-        return Weight(self.name, self.character, not self.transposed)
+        return replace(self, transposed=not self.transposed, rows=self.columns, columns=self.rows)
+
+    @property
+    def plain(self) -> Weight:
+        """The same without vectors at its sides."""
+        return replace(self, rows=TRIVIAL, columns=TRIVIAL)
+
+    @property
+    def acts(self) -> Coset:
+        """By which characters those of a vector are multiplied when it acts on the vector."""
+        if self.rows is TRIVIAL is self.columns:
+            return self.character
+        return product(product(self.rows, self.character), self.columns)
+
+    def dressed(self, rows: Coset, columns: Coset) -> Weight:
+        """Return it with rows and columns multiplied by vectors of these characters."""
+        if rows is TRIVIAL is columns:
+            return self
+        return replace(self, rows=product(self.rows, rows), columns=product(self.columns, columns))
+
+    def inside(self, other: Weight) -> bool:
+        """Return whether it is the other one, with fewer characters at its sides."""
+        return (
+            self.name == other.name
+            and self.transposed == other.transposed
+            and contains(other.rows, self.rows)
+            and contains(other.columns, self.columns)
+        )
+
+    def followed_by(self, other: Weight) -> Weight:
+        """Return the product of two weights: the first acts on what the second makes.
+
+        It acts on a vector as one weight of both characters: each factor obeys the central limit
+        theorem, and where the second is the first one's transpose, ``W W^T x`` contains x itself.
+        """
+        middle = product(self.columns, other.rows)
+        character = product(product(self.character, middle), other.character)
+        factors = (*_factors(self), *_factors(other))
+        flipped = tuple((name, not transposed) for name, transposed in reversed(factors))
+        name, turned = min((_spelt(factors), False), (_spelt(flipped), True))
+        return Weight(name, character, turned, self.rows, other.columns)
+
+    def overlap(self, other: Weight) -> int:
+        """Return how many halves of the width's exponent ``sum_ij A_ij B_ij`` gains: 4 at most."""
+        turned = self.transposed == other.transposed or " " in self.name + other.name
+        if self.character is not other.character or not turned:
+            return 2
+        sides = ((self.rows, other.rows), (self.columns, other.columns))
+        return 2 + sum(intersects(*side) for side in sides)
+
+
+def _factors(weight: Weight) -> tuple[tuple[str, bool], ...]:
+    """Return the names of the weights that a product is made of, and which are transposed."""
+    found = tuple((part.removesuffix("^T"), part.endswith("^T")) for part in weight.name.split(" "))
+    if not weight.transposed:
+        return found
+    return tuple((name, not transposed) for name, transposed in reversed(found))
+
+
+def _spelt(factors: tuple[tuple[str, bool], ...]) -> str:
+    return " ".join(name + "^T" * transposed for name, transposed in factors)
 
 
 class Outer:
@@ -42,7 +111,7 @@ class Outer:
         weights: Iterable[tuple[Weight, Tropical]] = (),
         products: Iterable[tuple[Pair, Tropical]] = (),
     ) -> None:
-        self.weights: Mapping[Weight, Tropical] = _gathered(weights)
+        self.weights: Mapping[Weight, Tropical] = _distinct(_gathered(weights))
         self.products: Mapping[Pair, Tropical] = _largest(_gathered(products))
 
     @classmethod
@@ -116,7 +185,7 @@ class Outer:
     def apply(self, vector: Terms, half: Number, full: Number | None = None) -> Terms:
         """Return the matrix times a vector; `half` and `full` are those of :meth:`Terms.inner`."""
         terms = [
-            (product(weight.character, u), e + f + Tropical.constant(-half))
+            (product(weight.acts, u), e + f + Tropical.constant(-half))
             for weight, e in self.weights.items()
             for u, f in vector
         ]
@@ -125,11 +194,13 @@ class Outer:
             terms.append((u, inner))
         return Terms(terms)
 
-    def compose(self, other: Outer, half: Number) -> Outer | None:
-        """Return the product of two matrices, None where two initial weights would meet."""
-        if self.weights and other.weights:
-            return None
-        result = Outer()
+    def compose(self, other: Outer, half: Number) -> Outer:
+        """Return the product of two matrices."""
+        result = Outer(
+            (w.followed_by(v), e + f + Tropical.constant(-half))
+            for w, e in self.weights.items()
+            for v, f in other.weights.items()
+        )
         for (u, v), e in self.products.items():
             columns = other.transposed.apply(Terms.single(v, e), half)
             result = result | Outer.of(Terms.single(u, 0), columns)
@@ -147,8 +218,8 @@ class Outer:
             found.append(e + Terms.single(u, 0).inner(moved, half))
         for weight, e in self.weights.items():
             for other_weight, f in other.weights.items():
-                agree = weight == other_weight
-                found.append(e + f + Tropical.constant(-4 * half if agree else -2 * half))
+                gained = weight.overlap(other_weight) * half
+                found.append(e + f + Tropical.constant(-gained))
             alone = Outer.weight(weight, e)
             for (u, v), f in other.products.items():
                 moved = alone.apply(Terms.single(v, 0), half)
@@ -177,6 +248,19 @@ def _gathered(items: Iterable[tuple[object, Tropical]]) -> dict:  # type: ignore
         known = found.get(key)
         found[key] = exponent if known is None else known | exponent
     return found
+
+
+def _distinct(weights: dict[Weight, Tropical]) -> dict[Weight, Tropical]:
+    """Drop weights that are part of an evidently larger one."""
+    if len(weights) < 2:
+        return weights
+    return {
+        w: e
+        for w, e in weights.items()
+        if not any(
+            other is not w and w.inside(other) and e.at_least(f) for other, f in weights.items()
+        )
+    }
 
 
 def _largest(products: dict[Pair, Tropical]) -> dict[Pair, Tropical]:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, reduce
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from tpc.differentiate import gradient
 from tpc.ir.node import Node, walk
-from tpc.ops.add import ADD
+from tpc.ops.add import ADD, add
+from tpc.ops.bernoulli import BERNOULLI
 from tpc.ops.contract import CONTRACT
+from tpc.ops.fill import constant, is_zero
+from tpc.ops.input import INPUT
 from tpc.ops.param import PARAM, param
 from tpc.ops.rate import RATE, forward_walk
 
@@ -23,14 +26,17 @@ if TYPE_CHECKING:
 class Plan:
     """The graph of one training step, in order, and the places that matter in it.
 
-    ``gradients`` are the derivatives of the loss with respect to the weights that move;
+    ``gradients`` are the derivatives of the loss with respect to the weights that move, without
+    those of what it holds of weights alone, which are ``penalties``;
     ``features`` the vectors that feed the outputs' last linear maps; ``hidden`` what lies strictly
-    below the outputs (scalars that inner steps alone read are outputs too); ``users`` what reads a node in the forward graph.
+    below the outputs (scalars that inner steps alone read are outputs too); ``users`` what reads a
+    node in the forward graph.
     """
 
     order: tuple[Node, ...]
     outputs: Mapping[str, Node]
     gradients: Mapping[str, Node]
+    penalties: Mapping[str, Node]
     features: tuple[Node, ...]
     hidden: frozenset[Node]
     leaves: Mapping[str, Node]
@@ -59,8 +65,15 @@ def _plan(
     trained: tuple[tuple[str, tuple[object, ...]], ...],
 ) -> Plan:
     leaves = [param(name, dims) for name, dims in trained]  # type: ignore[arg-type]
-    derivatives = gradient(loss, leaves) if loss is not None else ()
-    names = [name for name, _ in trained]
+    found = gradient(loss, leaves) if loss is not None else ()
+    derivatives = dict(zip([name for name, _ in trained], found, strict=loss is not None))
+    penalties = {}
+    if loss is not None:
+        seeing = _that_see_data(walk([loss, *derivatives.values()]))
+        for name, derivative in derivatives.items() if loss in seeing else ():
+            data, alone = _by_data(derivative, seeing)
+            if alone is not None:
+                derivatives[name], penalties[name] = data, alone
     ends = [node for _, node in outputs]
     roots = [*ends, *values, *([] if loss is None else [loss])]
     forward = tuple(walk(roots))
@@ -71,14 +84,43 @@ def _plan(
     seen = set(forward_walk(ends))
     below = frozenset(x for x in walk(ends) if x.type.sort or x in seen) - frozenset(ends)
     return Plan(
-        order=tuple(walk([*roots, *derivatives, *leaves])),
+        order=tuple(walk([*roots, *derivatives.values(), *penalties.values(), *leaves])),
         outputs=MappingProxyType(dict(outputs)),
-        gradients=MappingProxyType(dict(zip(names, derivatives, strict=True))),
+        gradients=MappingProxyType(derivatives),
+        penalties=MappingProxyType(penalties),
         features=tuple(dict.fromkeys(f for end in ends for f in _last_features(end))),
         hidden=below,
         leaves={node.attrs["name"]: node for node in (*forward, *leaves) if node.op is PARAM},
         users={node: tuple(found) for node, found in users.items()},
     )
+
+
+def _by_data(derivative: Node, seeing: Collection[Node]) -> tuple[Node, Node | None]:
+    """Return a derivative's part that data make, and the part that is made of weights alone."""
+    data: list[Node] = []
+    alone: list[Node] = []
+    stack = [derivative]
+    while stack:
+        node = stack.pop()
+        if node.op is ADD:
+            stack += reversed(node.operands)
+        elif is_zero(node) or node in seeing:
+            data.append(node)
+        else:
+            alone.append(node)
+    if not alone:
+        return derivative, None
+    rest = reduce(add, data) if data else constant(0, derivative.type.dims)
+    return rest, reduce(add, alone)
+
+
+def _that_see_data(order: Iterable[Node]) -> Collection[Node]:
+    """Return the nodes that depend on inputs or on chance; operands come before their users."""
+    found: set[Node] = set()
+    for node in order:
+        if node.op is INPUT or node.op is BERNOULLI or any(x in found for x in node.operands):
+            found.add(node)
+    return found
 
 
 def _last_features(output: Node) -> Iterator[Node]:

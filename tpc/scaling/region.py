@@ -206,8 +206,8 @@ def region(module: Module) -> Region:
         domain = SymbolicDomain(waiting.pop())
         try:
             found, _plan = analyse(module, domain)
-            for weight in found.trained.values():  # decay takes no more than all of a weight
-                domain.require_nonnegative(weight.shrinkage(domain))
+            for name in found.trained:  # decay takes no more than all of a weight
+                domain.require_nonnegative(found.shrinkage(name))
         except Split as split:
             waiting += reversed(split.cells)
             continue

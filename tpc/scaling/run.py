@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ from tpc.scaling.interpret import NORMALISED, OUTPUT, Judged, ScalingContext
 from tpc.scaling.plan import Plan
 from tpc.scaling.state import Size, Value, join, nothing
 from tpc.scaling.tropical import Tropical
-from tpc.scaling.updates import Trained, updates
+from tpc.scaling.updates import Felt, Trained, ruled_by_decay, shrinkage, updates
 
 if TYPE_CHECKING:
     from tpc.ir.module import Module
@@ -55,6 +55,35 @@ class Run:
         """Return an exponent in the program's own unit."""
         return self.domain.plain(exponent)
 
+    def shrinkage(self, name: str) -> Tropical:
+        """Return the exponent of the share of a weight that decay and penalties take in a step."""
+        given = felt(self.plan, self.sizes, self.trained)
+        return shrinkage(name, self.trained, given, self.domain)
+
+    @property
+    def shrinks(self) -> bool:
+        """Whether decay or a penalty acts on a weight that moves."""
+        decays = any(not weight.settings.decay.is_zero for weight in self.trained.values())
+        return decays or bool(self.plan.penalties)
+
+    def is_ruled_by_decay(self, name: str) -> bool:
+        """Whether steps that do not depend on scale are of what decay adds, not of the gradient."""
+        given = felt(self.plan, self.sizes, self.trained)
+        return ruled_by_decay(name, self.trained, given, self.domain)
+
+
+def felt(plan: Plan, sizes: Mapping[Node, Size], names: Iterable[str]) -> dict[str, Felt]:
+    """Return what optimizers feel of weights that move."""
+    alone = plan.penalties
+    return {
+        name: Felt(
+            sizes[plan.gradients[name]],
+            sizes[alone[name]] if name in alone else None,
+            sizes[plan.leaves[name]],
+        )
+        for name in names
+    }
+
 
 def how_trained(module: Module) -> dict[str, Trained]:
     """Return the weights that move, and how.
@@ -70,8 +99,11 @@ def how_trained(module: Module) -> dict[str, Trained]:
     return found
 
 
-def run(module: Module, plan: Plan, domain: Domain) -> Run:
+def run(module: Module, plan: Plan, domain: Domain, *, shrinking: bool = False) -> Run:
     """Run a module abstractly.
+
+    What weight decay and penalties do to initial weights themselves is no learning, and left out of
+    changes, unless ``shrinking``.
 
     Raises:
         tpc.ops.base.MissingRule: an op has no rule for exponents.
@@ -86,7 +118,7 @@ def run(module: Module, plan: Plan, domain: Domain) -> Run:
     for step in range(_PATIENCE):
         machine.evaluate()
         result = Run(plan, context, machine.sizes, trained, step, *machine.verdict())
-        if result.blown or result.vanished or not _advance(machine, trained):
+        if result.blown or result.vanished or not _advance(machine, trained, shrinking):
             return result
         growing = history.growing(context.judged.values())
         if growing:
@@ -94,13 +126,13 @@ def run(module: Module, plan: Plan, domain: Domain) -> Run:
     raise Unsettled(f"sizes still change after {_PATIENCE} training steps")
 
 
-def _advance(machine: Machine, trained: Mapping[str, Trained]) -> bool:
+def _advance(machine: Machine, trained: Mapping[str, Trained], shrinking: bool) -> bool:
     """Add one step's updates to the weights; return whether that changed a size."""
-    context, plan = machine.context, machine.plan
-    gradients = {name: machine.sizes[plan.gradients[name]] for name in trained}
-    weights = {name: machine.sizes[plan.leaves[name]] for name in trained}
+    context = machine.context
+    given = felt(machine.plan, machine.sizes, trained)
+    steps = updates(trained, given, context.domain, shrinking=shrinking)
     moved = False
-    for name, update in updates(trained, gradients, weights, context.domain).items():
+    for name, update in steps.items():
         old: Value = context.changes[name]
         new = context.domain.simplify(update)
         if not context.domain.covers(old, new):

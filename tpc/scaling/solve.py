@@ -253,10 +253,11 @@ def _evened(weight: Unknown, q: Fraction | None) -> Unknown:
 
 
 def _prepared(module: Module) -> Module:
-    """Return the module without an epsilon that is to be solved for, and with a loss."""
-    lines = tuple(_without_constant_eps(line) for line in module.optimizers)
+    """Return the module without epsilons and decays that are to be solved for, and with a loss."""
+    lines = tuple(_without_constants(line) for line in module.optimizers)
     params = {
-        name: replace(spec, eps=_scaled_only(spec.eps)) for name, spec in module.params.items()
+        name: replace(spec, eps=_scaled_only(spec.eps), decay=_scaled_only(spec.decay))
+        for name, spec in module.params.items()
     }
     module = replace(module, optimizers=lines, params=MappingProxyType(params))
     if module.loss is not None:
@@ -265,17 +266,18 @@ def _prepared(module: Module) -> Module:
     return replace(module, loss=generic_loss(module.outputs), optimizers=(sgd,))
 
 
-def _without_constant_eps(line: OptimizerSpec) -> OptimizerSpec:
-    eps = line.options.get("eps")
-    if isinstance(eps, Coefficient) and _scaled_only(eps) is not None:
-        return line
-    options = {key: value for key, value in line.options.items() if key != "eps"}
+def _without_constants(line: OptimizerSpec) -> OptimizerSpec:
+    options = {
+        key: value
+        for key, value in line.options.items()
+        if key not in ("eps", "decay") or (isinstance(value, Coefficient) and _scaled_only(value))
+    }
     return replace(line, options=MappingProxyType(options))
 
 
-def _scaled_only(eps: Coefficient | None) -> Coefficient | None:
-    """Return an epsilon whose power of the width the program states."""
-    return eps if eps is not None and eps.power != 0 else None
+def _scaled_only(stated: Coefficient | None) -> Coefficient | None:
+    """Return an epsilon, or a decay, whose power of the width the program states."""
+    return stated if stated is not None and stated.power != 0 else None
 
 
 def optimizer_line(name: str) -> OptimizerSpec:

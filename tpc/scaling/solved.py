@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from tpc.diagnostics import Diagnostic, TpcError
 from tpc.exact import Affine, Coefficient, Constant
+from tpc.optimizers import optimizers
 from tpc.optimizers.settings import WORDED, settings
 from tpc.parametrize.roles import Role
 from tpc.scaling.actions import sites
@@ -23,6 +24,7 @@ from tpc.scaling.solve import Point, find
 
 if TYPE_CHECKING:
     from tpc.ir.module import Module, ParamSpec
+    from tpc.optimizers.settings import Settings
     from tpc.scaling.interpret import Judged
 
 _EPS = Constant.of(Fraction(1, 10**8))
@@ -167,10 +169,29 @@ def _scaled(module: Module, point: Point, name: str) -> ParamSpec:
         spec = replace(spec, eps=Coefficient(eps.constant, Affine.of(-faithful(point, name))))
     decay = spec.decay or line.options.get("decay")
     if isinstance(decay, Coefficient) and decay.power == 0 and not decay.is_zero:
+        power = _decay_power(module, point, name)
+        spec = replace(spec, decay=Coefficient(decay.constant, power))
+    return spec
+
+
+def _decay_power(module: Module, point: Point, name: str) -> Affine:
+    """Return the power of the width at which weight decay acts alike at all widths.
+
+    Where steps depend on the gradient's size, or decay acts on the weight itself, it takes a fixed
+    share of it; where it is added to a gradient whose size does not matter, it keeps in proportion
+    to the gradient.
+    """
+    spec, line = module.params[name], module.optimizer_of(name)
+    assert line is not None
+    optimizer = optimizers()[line.name]
+    if optimizer.decoupled or not optimizer.scale_free:
         lr = line.options.get("lr")
         power = lr.power if isinstance(lr, Coefficient) and spec.rate is None else Affine.of(0)
-        spec = replace(spec, decay=Coefficient(decay.constant, spec.exponent("c") - power))
-    return spec
+        return spec.exponent("c") - power
+    run = point.trial
+    weight = run.machine.sizes[run.plan.leaves[name]].total.smallest
+    own = Fraction(0 if weight.number is None else weight.number) / run.domain.unit
+    return Affine.of(own - point.triples[name].a - faithful(point, name))
 
 
 def faithful(point: Point, name: str) -> Fraction:
@@ -188,10 +209,7 @@ def faithful(point: Point, name: str) -> Fraction:
 def _classified(final: Module, point: Point) -> Classification:
     """Return the class at the point; read off the run that found it where that saw everything."""
     trained = how_trained(final)
-    if any(
-        "eps" in w.settings.options and not w.settings.options["eps"].is_zero
-        for w in trained.values()
-    ):
+    if any(_acts_at_entries(weight.settings) for weight in trained.values()):
         return classify(final)
     trial = point.trial
     _, vanished = trial.machine.verdict()
@@ -199,6 +217,13 @@ def _classified(final: Module, point: Point) -> Classification:
         trial.plan, trial.context, trial.machine.sizes, trained, trial.steps, vanished=vanished
     )
     return read(final, trial.plan, run)
+
+
+def _acts_at_entries(chosen: Settings) -> bool:
+    """Whether epsilon or decay, which the search leaves out, enters a function of the gradient."""
+    eps, optimizer = chosen.options.get("eps"), chosen.optimizer
+    coupled = optimizer.scale_free and not optimizer.decoupled and not chosen.decay.is_zero
+    return coupled or (eps is not None and not eps.is_zero)
 
 
 def _weight(final: Module, asked: Module, point: Point, name: str) -> Weight:

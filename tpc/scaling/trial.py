@@ -18,7 +18,7 @@ from tpc.ir.node import walk
 from tpc.scaling.actions import Site, inner_sites, sites
 from tpc.scaling.aligned import aligned
 from tpc.scaling.interpret import Judged, ScalingContext
-from tpc.scaling.run import Machine, Unsettled
+from tpc.scaling.run import Machine, Unsettled, felt
 from tpc.scaling.state import Value, join, nothing
 from tpc.scaling.updates import Trained, updates
 
@@ -176,10 +176,8 @@ class Trial:
 
     def _steps(self) -> dict[str, Value]:
         """Return what a step at c = 0 adds to each weight."""
-        sizes, plan = self.machine.sizes, self.plan
-        gradients = {name: sizes[plan.gradients[name]] for name in self._plain}
-        weights = {name: sizes[plan.leaves[name]] for name in self._plain}
-        return updates(self._plain, gradients, weights, self.domain)
+        given = felt(self.plan, self.machine.sizes, self._plain)
+        return updates(self._plain, given, self.domain)
 
     def _choose_rates(self, steps: Mapping[str, Value]) -> dict[str, Fraction]:
         """Give rates to weights that begin to move; return how much slower others must be."""

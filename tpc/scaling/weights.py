@@ -46,7 +46,7 @@ def weight_size(module: Module, run: Run, names: Names, name: str) -> WeightSize
             ),
             _most(module, run),
         ),
-        shrinkage=_plain(run, run.trained[name].shrinkage(run.domain)),
+        shrinkage=_plain(run, run.shrinkage(name)),
         uses=uses,
         initial=min((use.initial for use in uses), default=math.inf),
         initial_output=_felt(run, gradient.init, start, wide),

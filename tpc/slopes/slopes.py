@@ -179,7 +179,7 @@ def _rows(
     sizes: list[list[Sizes]],
     untrained: list[list[Sizes]],
 ) -> Iterator[Row]:
-    predicted = {**found.values, **found.outputs}
+    predicted = found.measured
     for name in sizes[0][0].initial:
         expected = predicted[name]
         initial = tuple(
