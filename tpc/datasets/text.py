@@ -74,7 +74,8 @@ def _limited(
             yield piece, cut
             left = None if left is None else left - len(piece)
         else:
-            yield piece[:left], len(piece) > left
+            after = piece[left : left + 1] or next(pieces, (b"", False))[0][:1]
+            yield piece[:left], bool(after.strip())
             return
 
 

@@ -45,7 +45,7 @@ class Saving:
         if not self.path.exists():
             return None
         try:
-            with np.load(self.path, allow_pickle=False) as file:
+            with self.path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
                 if str(file["digest"]) != self._digest:
                     raise self._refused("it belongs to another program, data or request")
                 for name, array in self.network.weights.items():
