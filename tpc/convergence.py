@@ -10,11 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tpc.feature import FeatureLimit
+from tpc.diagnostics import TpcError
+from tpc.feature import FeatureLimit, Run
+from tpc.feature.run import TOLERANCE
 from tpc.limit.descent import follow
 from tpc.simulate import simulate
 
@@ -28,6 +31,9 @@ if TYPE_CHECKING:
 
 #: The mean is believed where it is so many times its noise.
 STANDS_OUT = 1.5
+#: A limit that is evaluated by samples has this share of the means' noise as its own, but no less
+#: than so much; whether there is a limit is found out with an error that does not matter.
+_SHARE, _FINEST, _ROUGH = 0.5, 2e-4, 0.1
 
 
 @dataclass(frozen=True)
@@ -62,20 +68,38 @@ class Convergence:
     def slope(self, column: str) -> float | None:
         """Return d log(column) / d log(width) by least squares (None where it is not defined).
 
-        From the mean the noise is subtracted (in squares), and only widths are taken at which it
-        stands out of the noise.
+        From the mean the noise is subtracted (in squares); only widths are taken at which it
+        stands out of the noise, and they count by how far it does.
         """
-        points = [(row.width, getattr(row, column)) for row in self.rows]
         if column == "mean":
-            points = [
-                (row.width, (row.mean**2 - row.noise**2) ** 0.5)
-                for row in self.rows
-                if row.mean > STANDS_OUT * row.noise
-            ]
+            found = self._mean_slope()
+            return None if found is None else found[0]
+        points = [(row.width, getattr(row, column)) for row in self.rows]
         if len(points) < 2 or not all(np.isfinite(v) and v > 0 for _, v in points):
             return None
         widths, values = zip(*points, strict=True)
         return float(np.polyfit(np.log(widths), np.log(values), 1)[0])
+
+    @property
+    def mean_slope_error(self) -> float | None:
+        """The standard error of the slope of the mean, as if all of f had the same noise."""
+        found = self._mean_slope()
+        return None if found is None else found[1]
+
+    def _mean_slope(self) -> tuple[float, float] | None:
+        """Return the slope of the mean by weighted least squares, and its standard error."""
+        rows = [row for row in self.rows if row.mean > STANDS_OUT * row.noise]
+        if len(rows) < 2 or not all(np.isfinite(row.mean) for row in rows):
+            return None
+        systematic = np.array([(row.mean**2 - row.noise**2) ** 0.5 for row in rows])
+        weights = systematic / np.maximum([row.noise for row in rows], 1e-12 * systematic)
+        x = np.log([row.width for row in rows])
+        x = x - np.average(x, weights=weights**2)
+        spread = (weights**2 * x**2).sum()
+        return (
+            float((weights**2 * x * np.log(systematic)).sum() / spread),
+            float(spread**-0.5),
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return the documented JSON object."""
@@ -91,6 +115,7 @@ class Convergence:
             "error": self.error,
             "rows": rows,
             "slopes": {name: self.slope(name) for name in ("draw", "mean", "noise")},
+            "mean_slope_error": self.mean_slope_error,
         }
 
 
@@ -109,19 +134,18 @@ def convergence(
     """Train networks of several widths and compare them with ``limit`` (feature, or ntk).
 
     f is compared at the test points (by default those of ``data``). ``tolerance`` bounds the
-    standard error of a limit that is evaluated by samples; ``progress`` is called with the number
-    of networks' steps done.
+    standard error of a limit that is evaluated by samples: by default it is a share of the noise of
+    the means, which it would hide else. ``progress`` is called with the number of networks' steps
+    done.
 
     Raises:
         TpcError: widths or data do not fit the program, or the limit cannot be trained.
     """
-    found, rows, by_step = [], [], []
-    expected, error = None, 0.0
-    if isinstance(limit, FeatureLimit):
-        run = limit.train(data, steps, test=test, batches=batches, tolerance=tolerance)
-        expected, error = run.f, float(np.nanmax(run.error, initial=0.0))
+    if isinstance(limit, FeatureLimit):  # what is wrong with it is said before the networks train
+        limit.train(data, min(steps, 1), test=test, batches=batches, tolerance=_ROUGH)
     points = None if test is None else {name: _both(data, test, name) for name in test}
     first = len(next(iter(data.values())))
+    found = []
     for number, width in enumerate(widths):
         before = number * len(seeds) * steps
         simulation = simulate(
@@ -134,23 +158,50 @@ def convergence(
             batches=batches,
             progress=None if progress is None else _after(progress, before),
         )
-        shown = simulation.f if test is None else simulation.f[:, :, first:]
-        if not isinstance(limit, FeatureLimit):
-            starts = [(path[0, :first], path[0, first:]) for path in simulation.f]
-            expected = follow(limit, data, steps, starts, test=test, batches=batches)
-        assert expected is not None
-        difference = shown - expected
         found.append(simulation)
-        rows.append(_distances(width, difference))
-        by_step.append(_size(np.moveaxis(difference, 1, 0).reshape(steps + 1, -1), axis=1))
+    shown = [each.f if test is None else each.f[:, :, first:] for each in found]
+    error, shared = 0.0, 0.0
+    if isinstance(limit, FeatureLimit):
+        run = _limit(limit, data, steps, test, batches, tolerance, shown)
+        error = float(np.nanmax(run.error, initial=0.0))
+        shared = float(_size(np.nan_to_num(run.error)))
+        differences = [f - run.f for f in shown]
+    else:
+        differences = []
+        for each, f in zip(found, shown, strict=True):
+            starts = [(path[0, :first], path[0, first:]) for path in each.f]
+            differences.append(f - follow(limit, data, steps, starts, test=test, batches=batches))
     return Convergence(
         "feature" if isinstance(limit, FeatureLimit) else limit.kind,
         len(seeds),
-        tuple(rows),
-        np.stack(by_step),
+        tuple(_distances(w, d, shared) for w, d in zip(widths, differences, strict=True)),
+        np.stack([_size(np.moveaxis(d, 1, 0).reshape(steps + 1, -1), axis=1) for d in differences]),
         error,
         tuple(found),
     )
+
+
+def _limit(
+    limit: FeatureLimit,
+    data: Data,
+    steps: int,
+    test: Data | None,
+    batches: Sequence[Array] | None,
+    tolerance: float | None,
+    shown: Sequence[Array],
+) -> Run:
+    """Train the limit, by default so finely that its error is small beside that of all means."""
+    train = partial(limit.train, data, steps, test=test, batches=batches)
+    if tolerance is not None:
+        return train(tolerance=tolerance)
+    noise = [float(_size(f.std(axis=0, ddof=1))) / len(f) ** 0.5 for f in shown if len(f) > 1]
+    wanted = min([TOLERANCE, *(each * _SHARE for each in noise if np.isfinite(each))])
+    try:
+        return train(tolerance=max(wanted, _FINEST))
+    except TpcError as refused:
+        if refused.diagnostics[0].code != "E0953":
+            raise
+        return train()
 
 
 def _both(data: Data, test: Data, name: str) -> Array:
@@ -161,14 +212,15 @@ def _after(progress: Callable[[int], None], before: int) -> Callable[[int], None
     return lambda done: progress(before + done)
 
 
-def _distances(width: int, difference: Array) -> Distances:
+def _distances(width: int, difference: Array, shared: float) -> Distances:
+    """``shared`` is the error of what all widths are compared with."""
     count = len(difference)
     spread = difference.std(axis=0, ddof=1) if count > 1 else np.full(difference.shape[1:], np.nan)
     return Distances(
         width,
         float(_size(difference)),
         float(_size(difference.mean(axis=0))),
-        float(_size(spread) / count**0.5),
+        float(np.hypot(_size(spread) / count**0.5, shared)),
     )
 
 

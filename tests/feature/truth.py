@@ -60,9 +60,13 @@ class Comparison:
 def perceptron_case(
     layers: int, act: str, mean_field: bool, width: int = 128, seeds: int = 512
 ) -> Case:
-    """Batch 4; smaller steps where an activation grows."""
+    """Batch 4. Where an activation grows, steps are smaller and networks wider.
+
+    With z^2/2 the degree of f_t doubles with each step: at large learning rates rare coordinates
+    decide about expectations, and no width that fits into memory is asymptotic.
+    """
     first, last = MEAN_FIELD if mean_field else MAXIMAL_UPDATE
-    lr = {1: "0.1", 2: "0.02", 3: "0.002"}[layers] if act == SQUARE else "0.1"
+    lr = {1: "0.02", 2: "0.005", 3: "0.0005"}[layers] if act == SQUARE else "0.1"
     module = perceptron(
         layers,
         act,
@@ -73,7 +77,15 @@ def perceptron_case(
     )
     shown = "z^2/2" if act == SQUARE else act
     name = f"{layers} x {shown}, {'mean field' if mean_field else 'muP'}"
-    return Case(name, module, data(), STEPS, width, seeds)
+    return Case(name, module, data(), STEPS, width * (2 if act == SQUARE else 1), seeds)
+
+
+def all_cases(width: int, seeds: int) -> list[Case]:
+    """Return everything that is compared."""
+    return [
+        *(perceptron_case(*each, width, seeds) for each in PERCEPTRONS),
+        *(construct_case(name, width, seeds) for name in CONSTRUCTS),
+    ]
 
 
 def construct_case(name: str, width: int = 128, seeds: int = 512) -> Case:

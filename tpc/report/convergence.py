@@ -30,7 +30,8 @@ def convergence_text(found: Convergence) -> str:
     lines.append(f"distance of f_t to {_KINDS[found.kind]};")
     lines.append("root mean square over steps, points and outputs")
     lines.append(f"mean: of {found.seeds} networks; its noise: what chance alone adds to that,")
-    lines.append("which its slope leaves out")
+    spread = found.mean_slope_error
+    lines.append("which its slope leaves out" + (f" (within {spread:.2f})" if spread else ""))
     if found.error:
         lines.append(f"standard error of the limit itself: at most {found.error:.1g}")
     return "\n".join(lines)
