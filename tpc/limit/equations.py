@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from tpc.exact import Constant
 from tpc.limit import expressions as ex
+from tpc.limit.expectation import Expectation
+from tpc.limit.integrals import written
 from tpc.limit.kernels import Kernels
 from tpc.limit.naming import Names, multiple, named
 from tpc.limit.order import rank
@@ -193,6 +195,9 @@ class _Writer:
                 return " ".join(self.factor(f) for f in ordered)
             case ex.Dual():
                 return self._dual(e)
+            case Expectation():
+                call = _applied_latex if self.style.latex else _applied
+                return written(e, self.factor, call, self.style.latex)
             case ex.Average(phi=phi, q=q):
                 inside = phi.call_latex("u") if self.style.latex else phi.call("u")
                 return f"E[{inside} | {self.factor(q)}]"
@@ -212,7 +217,7 @@ class _Writer:
 
     def factor(self, e: ex.Expression) -> str:
         """Return an expression in brackets where it has several addends."""
-        if isinstance(e, ex.Dual) or self._name(e) is not None:
+        if isinstance(e, (ex.Dual, Expectation)) or self._name(e) is not None:
             return self.term(e)
         parts = self.addends(e)
         return f"({_join(parts)})" if len(parts) > 1 else parts[0] if parts else "0"

@@ -26,7 +26,7 @@ ZERO = Constant.of(0)
 ONE = Constant.of(1)
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(frozen=True, eq=False, repr=False, slots=True)
 class Expression:
     """Base: ``cross`` says whether it depends on the pair, ``id`` orders by creation."""
 
@@ -38,8 +38,11 @@ class Expression:
         """The expressions that this one is computed from, each created before it."""
         return ()
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.id}>"
 
-@dataclass(frozen=True, eq=False, slots=True)
+
+@dataclass(frozen=True, eq=False, repr=False, slots=True)
 class Number(Expression):
     """An exact constant."""
 
@@ -64,7 +67,7 @@ class Slice:
         return f"{self.name}[{inside}]"
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(frozen=True, eq=False, repr=False, slots=True)
 class Gram(Expression):
     """``sum of left(x) * right(x')`` over the free axes of two slices of equal free axes.
 
@@ -75,7 +78,7 @@ class Gram(Expression):
     right: Slice
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(frozen=True, eq=False, repr=False, slots=True)
 class At(Expression):
     """A single-input expression at x (``side`` 0) or x' (``side`` 1)."""
 
@@ -88,7 +91,7 @@ class At(Expression):
         return (self.inner,)
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(frozen=True, eq=False, repr=False, slots=True)
 class Sum(Expression):
     """``constant + sum of coefficient * term``."""
 
@@ -101,7 +104,7 @@ class Sum(Expression):
         return tuple(term for term, _ in self.terms)
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(frozen=True, eq=False, repr=False, slots=True)
 class Product(Expression):
     """The product of two or more expressions."""
 
@@ -113,7 +116,7 @@ class Product(Expression):
         return self.factors
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(frozen=True, eq=False, repr=False, slots=True)
 class Dual(Expression):
     """``E[phi(u) psi(v)]``; (u, v) has variances ``left``, ``right`` and covariance ``k``."""
 
@@ -129,7 +132,7 @@ class Dual(Expression):
         return (self.left, self.k, self.right)
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(frozen=True, eq=False, repr=False, slots=True)
 class Average(Expression):
     """``E[phi(u)]`` for a Gaussian u with variance ``q``."""
 
@@ -142,14 +145,14 @@ class Average(Expression):
         return (self.q,)
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(frozen=True, eq=False, repr=False, slots=True)
 class Value(Expression):
     """An entry of an input, at one sample."""
 
     place: Slice
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(frozen=True, eq=False, repr=False, slots=True)
 class Applied(Expression):
     """``phi(e)`` for a number e of one sample."""
 
@@ -162,7 +165,7 @@ class Applied(Expression):
         return (self.inner,)
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(frozen=True, eq=False, repr=False, slots=True)
 class Root(Expression):
     """``e^exponent`` for a number e of one sample."""
 
@@ -175,7 +178,7 @@ class Root(Expression):
         return (self.inner,)
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(frozen=True, eq=False, repr=False, slots=True)
 class Share(Expression):
     """``m_i exp(s_i) / sum_j m_j exp(s_j)`` at i = ``position``; no ``masks`` if all are one."""
 
@@ -189,7 +192,8 @@ class Share(Expression):
         return (*self.scores, *self.masks)
 
 
-def _intern(kind: type[Expression], cross: bool, *parts: Any) -> Any:
+def intern(kind: type[Expression], cross: bool, *parts: Any) -> Any:
+    """Return the one expression of a kind with these parts."""
     key = (kind, cross, *parts)
     found = _interned.get(key)
     if found is None:
@@ -200,7 +204,7 @@ def _intern(kind: type[Expression], cross: bool, *parts: Any) -> Any:
 
 def number(value: Constant | int) -> Expression:
     """Return a constant."""
-    found: Expression = _intern(Number, False, Constant.of(value))
+    found: Expression = intern(Number, False, Constant.of(value))
     return found
 
 
@@ -211,7 +215,7 @@ def is_zero(expression: Expression) -> bool:
 
 def gram(left: Slice, right: Slice, cross: bool) -> Expression:
     """Return the inner product of two slices of inputs."""
-    found: Expression = _intern(Gram, cross, left, right)
+    found: Expression = intern(Gram, cross, left, right)
     return found
 
 
@@ -219,7 +223,7 @@ def at(side: int, inner: Expression) -> Expression:
     """Return a single-input expression at x or at x'; numbers are the same everywhere."""
     if isinstance(inner, Number):
         return inner
-    found: Expression = _intern(At, True, side, inner)
+    found: Expression = intern(At, True, side, inner)
     return found
 
 
@@ -242,7 +246,7 @@ def _from_linear(constant: Constant, terms: dict[Expression, Constant]) -> Expre
     if constant.is_zero and len(kept) == 1 and kept[0][1].is_one:
         return kept[0][0]
     ordered = tuple(sorted(kept, key=lambda pair: rank(pair[0])))
-    found: Expression = _intern(Sum, any(e.cross for e, _ in ordered), constant, ordered)
+    found: Expression = intern(Sum, any(e.cross for e, _ in ordered), constant, ordered)
     return found
 
 
@@ -295,7 +299,7 @@ def multiply(*expressions: Expression) -> Expression:
     if len(kept) == 1:
         return scale(kept[0], factor)
     ordered = tuple(sorted(kept, key=rank))
-    product: Expression = _intern(Product, any(e.cross for e in ordered), ordered)
+    product: Expression = intern(Product, any(e.cross for e in ordered), ordered)
     return scale(product, factor)
 
 
@@ -313,7 +317,7 @@ def dual(
     elif {phi.parity, psi.parity} == {"odd", "even"}:
         return number(0)
     cross = left.cross or k.cross or right.cross
-    found: Expression = _intern(Dual, cross, phi, psi, left, k, right)
+    found: Expression = intern(Dual, cross, phi, psi, left, k, right)
     return found
 
 
@@ -324,13 +328,13 @@ def average(phi: Activation, q: Expression) -> Expression:
     level = phi.constant_value
     if level is not None:
         return number(level)
-    found: Expression = _intern(Average, q.cross, phi, q)
+    found: Expression = intern(Average, q.cross, phi, q)
     return found
 
 
 def value(place: Slice) -> Expression:
     """Return an entry of an input."""
-    found: Expression = _intern(Value, False, place)
+    found: Expression = intern(Value, False, place)
     return found
 
 
@@ -339,7 +343,7 @@ def applied(phi: Activation, e: Expression) -> Expression:
     if phi.is_identity:
         return e
     level = phi.constant_value
-    found: Expression = number(level) if level is not None else _intern(Applied, False, phi, e)
+    found: Expression = number(level) if level is not None else intern(Applied, False, phi, e)
     return found
 
 
@@ -350,7 +354,7 @@ def root(e: Expression, exponent: Fraction) -> Expression:
     constant, terms = _linear(e)
     if constant.is_zero and len(terms) == 1 and terms[0][1].sign > 0 and not terms[0][1].is_one:
         return scale(root(terms[0][0], exponent), terms[0][1] ** exponent)
-    found: Expression = _intern(Root, False, e, exponent)
+    found: Expression = intern(Root, False, e, exponent)
     return found
 
 
@@ -367,7 +371,7 @@ def share(
     if constant:
         scores, masks = tuple(scores[i] for i in kept), ()
         position = kept.index(position)
-    found: Expression = _intern(Share, False, position, scores, masks)
+    found: Expression = intern(Share, False, position, scores, masks)
     return found
 
 

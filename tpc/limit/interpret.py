@@ -13,7 +13,10 @@ import numpy as np
 
 from tpc.limit import expressions as ex
 from tpc.limit.dual import Dual, DualAccuracyError
+from tpc.limit.expectation import Expectation
+from tpc.limit.integrate import Rule, integrate, integrate_one, integrate_pair
 from tpc.runtime.gram import input_slice, softmax_share
+from tpc.runtime.lattice import SIZES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,24 +37,38 @@ def interpret(
         DualAccuracyError: an expectation missed the tolerance.
     """
     order = list(ex.walk(roots))
-    singles = list(ex.walk(e.inner for e in order if isinstance(e, ex.At)))
-    own = [_values(singles, (data, data), (), tolerance) for data in (left, right)]
-    values = _values(order, (left, right), (own[0], own[1]), tolerance)
+    rule = Rule(tolerance, SIZES[-1])
+    own = [single_values(order, data, rule) for data in (left, right)]
+    values = values_of(order, (left, right), (own[0], own[1]), rule)
+    if rule.sampled:
+        return [v.mean(axis=0) if v.ndim > 1 else v for v in (values[e] for e in roots)]
     return [values[e] for e in roots]
 
 
-def _values(
+def single_values(
+    order: list[ex.Expression], data: Samples, rule: Rule
+) -> dict[ex.Expression, Array]:
+    """Return what cross expressions need of single samples, N values each, by expression."""
+    singles = list(ex.walk(e.inner for e in order if isinstance(e, ex.At)))
+    return values_of(singles, (data, data), (), rule)
+
+
+def values_of(
     order: list[ex.Expression],
     data: tuple[Samples, Samples],
     own: tuple[dict[ex.Expression, Array], ...],
-    tolerance: float,
+    rule: Rule,
 ) -> dict[ex.Expression, Array]:
+    """Return the values of expressions, operands first: arrays (P,), or (R, P) where sampled.
+
+    ``own`` are the values of single-input expressions at both samples of every pair.
+    """
     values: dict[ex.Expression, Array] = {}
     for e in order:
         if isinstance(e, ex.At):
             values[e] = own[e.side][e.inner]
         elif e.cross or not own or isinstance(e, ex.Number):
-            values[e] = _value(e, values, data, tolerance)
+            values[e] = _value(e, values, data, rule)
     return values
 
 
@@ -59,7 +76,7 @@ def _value(
     e: ex.Expression,
     values: dict[ex.Expression, Array],
     data: tuple[Samples, Samples],
-    tolerance: float,
+    rule: Rule,
 ) -> Array:
     match e:
         case ex.Number(value=value):
@@ -77,9 +94,11 @@ def _value(
         case ex.Product(factors=factors):
             return np.asarray(np.prod(np.broadcast_arrays(*(values[f] for f in factors)), axis=0))
         case ex.Dual(phi=phi, psi=psi):
-            return _dual(phi, psi, (values[e.left], values[e.k], values[e.right]), tolerance)
+            return _dual(phi, psi, (values[e.left], values[e.k], values[e.right]), rule)
         case ex.Average(phi=phi, q=q):
-            return _average(phi, values[q], tolerance)
+            return _average(phi, values[q], rule)
+        case Expectation(scalars=scalars, covariance=covariance):
+            return integrate(e, [values[o] for o in scalars], [values[o] for o in covariance], rule)
         case ex.Value(place=place):
             return input_slice(data[0], place.name, place.place)[:, 0]
         case ex.Applied(phi=phi, inner=inner):
@@ -91,21 +110,26 @@ def _value(
     raise TypeError(f"not an expression: {e!r}")
 
 
-def _dual(
-    phi: Activation, psi: Activation, at: tuple[Array, Array, Array], tolerance: float
-) -> Array:
+def _dual(phi: Activation, psi: Activation, at: tuple[Array, Array, Array], rule: Rule) -> Array:
+    q1, k, q2 = np.broadcast_arrays(*_within(at))
+    if phi == psi and phi.dual_form() is not None:
+        return Dual(phi).expectation(q1, k, q2)
+    if rule.quick:
+        found = integrate_pair(phi, psi, (q1, k, q2), rule)
+        if found is not None:
+            return found
+    tolerance = rule.tolerance
     if phi == psi:
-        return Dual(phi).expectation(*_within(at), tolerance=tolerance)
+        return Dual(phi).expectation(q1, k, q2, tolerance=tolerance)
     from tpc.runtime.hermite import correlation, paired_sum
 
-    q1, k, q2 = np.broadcast_arrays(*at)
-    left, right = _series(phi, q1, tolerance), _series(psi, q2, tolerance)
-    rho = correlation(k, q1, q2)
+    left, right = _series(phi, q1.ravel(), tolerance), _series(psi, q2.ravel(), tolerance)
+    rho = correlation(k, q1, q2).ravel()
     count = min(left[0].shape[1], right[0].shape[1])
     worst = float((np.abs(rho) ** count * left[2] * right[2]).max(initial=0.0))
     if worst > tolerance:
         raise DualAccuracyError(phi, tolerance, worst)
-    return paired_sum(left[0], right[0], rho)
+    return paired_sum(left[0], right[0], rho).reshape(k.shape)
 
 
 def _within(at: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
@@ -115,8 +139,13 @@ def _within(at: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
     return q1, np.clip(k, -bound, bound), q2
 
 
-def _average(phi: Activation, q: Array, tolerance: float) -> Array:
-    return np.asarray(_series(phi, np.atleast_1d(q), tolerance)[0][:, 0])
+def _average(phi: Activation, q: Array, rule: Rule) -> Array:
+    q = np.atleast_1d(q)
+    if rule.quick:
+        found = integrate_one(phi, q, rule)
+        if found is not None:
+            return found
+    return np.asarray(_series(phi, q.ravel(), rule.tolerance)[0][:, 0]).reshape(q.shape)
 
 
 def _series(phi: Activation, q: Array, tolerance: float) -> tuple[Array, Array, Array]:

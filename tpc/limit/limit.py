@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from tpc.diagnostics import Diagnostic, TpcError
 from tpc.ir.node import walk
@@ -23,17 +23,26 @@ if TYPE_CHECKING:
     from tpc.feature import Run
     from tpc.ir.module import Module
     from tpc.ir.node import Node
+    from tpc.limit.bands import DType, Options, Plan
     from tpc.limit.problem import Start
 
 _READING = (
     "E[f(u) g(v) | S]: u at x and v at x' are Gaussian with covariance S(x, x') and the variances "
     "that S has on its diagonal"
 )
-MAX_COMPILED = 300
-"""Recursions with more expressions per pair are evaluated directly."""
-PAIRS = 4096
-"""Pairs that are evaluated directly at a time."""
 _TITLES = {"nngp": "NNGP kernel", "ntk": "Neural tangent kernel"}
+
+
+class Request(TypedDict, total=False):
+    """Options of an evaluation, by name; see :class:`tpc.limit.bands.Options`."""
+
+    tolerance: float
+    dtype: DType
+    memory: int | None
+    out: Path | None
+    resume: bool
+    plan: Callable[[Plan], None] | None
+    progress: Callable[[int, int], None] | None
 
 
 @dataclass(frozen=True)
@@ -73,7 +82,9 @@ class Limit:
             said.append(f"closed form: {', '.join(closed)}")
         if series:
             said.append(f"Hermite series to the tolerance asked for: {', '.join(series)}")
-        return tuple(said)
+        from tpc.limit.pairs import methods
+
+        return (*said, *methods(self.kernels))
 
     def text(self) -> str:
         """Return title, equations and notes as text; long runs are shortened."""
@@ -173,43 +184,54 @@ class Limit:
         write_text(path, self.module_text(tolerance))
         return (path,)
 
+    def joint_source(self, others: Sequence[Limit], kernels: Kernels) -> str:
+        """Return the generated module of several limits of one program in one pass."""
+        from tpc.codegen import module_source
+
+        limits = (self, *others)
+        inputs = {name: shape for each in limits for name, shape in each.inputs.items()}
+        titles = ", ".join(each.title for each in limits)
+        return module_source(kernels, inputs, f"{titles}.", "", 1e-10)
+
     def evaluate(
         self,
         X: ArrayLike | Mapping[str, ArrayLike],
         X2: ArrayLike | Mapping[str, ArrayLike] | None = None,
         *,
-        tolerance: float = 1e-10,
+        diagonal: bool = False,
+        **options: Unpack[Request],
     ) -> NDArray[np.float64]:
         """Return the kernel between samples, (N, N2) and the kept output axes twice.
 
         ``X`` has shape (N, *input shape), or is a dict from input names to such arrays; ``X2`` is
-        X where it is None. ``tolerance`` bounds the error of every expectation without a closed
-        form, relative to the second moments of what is averaged.
+        X where it is None. With ``diagonal`` the result is that of every sample with itself, (N,)
+        and the axes. The options are those of :class:`tpc.limit.bands.Options`: ``tolerance``
+        bounds the error of every expectation without a closed form, relative to the second moments
+        of what is averaged; ``dtype`` "float32" halves the result (computed in float64, rounded
+        once: relative error 6e-8); ``memory`` bounds buffers, in bytes; ``out`` is an .npy file to
+        write and map into memory, which ``resume`` takes up after a kill.
 
         Raises:
-            TpcError: wrong shapes, NaNs, or a tolerance that cannot be met.
+            TpcError: wrong shapes, NaNs, a tolerance that cannot be met, no room in memory or on
+                the disk.
         """
-        from tpc.codegen import load
+        from tpc.limit.evaluation import diagonals, evaluate
 
-        kernel = load(self.source)
-        left, right = _plain(X), None if X2 is None else _plain(X2)
-        if self.is_long:
-            return self._directly(kernel, left, right, tolerance)
-        try:
-            found: NDArray[np.float64] = kernel.evaluate(left, right, tolerance, strict=False)
-            self._mend(
-                found,
-                kernel.samples(left),
-                kernel.samples(left if X2 is None else right),
-                tolerance,
-            )
-        except ValueError as error:
-            raise TpcError(Diagnostic("E0961", f"the samples do not fit: {error}")) from error
-        except ArithmeticError as error:
-            raise TpcError(
-                Diagnostic("E0962", str(error), help="ask for less: evaluate(..., tolerance=1e-6)")
-            ) from error
-        return found
+        if not diagonal:
+            right = None if X2 is None else _plain(X2)
+            found = evaluate((self,), _plain(X), right, _options(options))
+        elif X2 is None:
+            found = diagonals((self,), _plain(X), _options(options))
+        else:
+            raise TypeError("the diagonal is that of samples with themselves: no X2")
+        return found[0]  # type: ignore[no-any-return]
+
+    @property
+    def is_long(self) -> bool:
+        """Whether the recursion has so many terms that it is not compiled."""
+        from tpc.limit.evaluation import is_long
+
+        return is_long(self.kernels)
 
     def train(
         self,
@@ -262,65 +284,42 @@ class Limit:
             progress=progress,
         )
 
-    @cached_property
-    def is_long(self) -> bool:
-        """Whether the recursion has so many terms that compiling it would take minutes."""
-        return sum(e.cross for e in ex.walk(self.kernels.entries)) > MAX_COMPILED
-
-    def _directly(
-        self, kernel: Any, left: Any, right: Any, tolerance: float
-    ) -> NDArray[np.float64]:
-        """Evaluate the recursion on arrays of pairs, without compiled code."""
-        import numpy as np
-
-        from tpc.limit.interpret import interpret
-
-        try:
-            first = kernel.samples(left)
-            second = first if right is None else kernel.samples(right)
-        except ValueError as error:
-            raise TpcError(Diagnostic("E0961", f"the samples do not fit: {error}")) from error
-        count, count2 = (len(next(iter(side.values()))) for side in (first, second))
-        entries = self.kernels.entries
-        found = np.empty((count * count2, len(entries)))
-        for start in range(0, count * count2, PAIRS):
-            rows, columns = np.divmod(np.arange(start, min(start + PAIRS, count * count2)), count2)
-            one = {name: a[rows] for name, a in first.items()}
-            two = {name: a[columns] for name, a in second.items()}
-            for e, values in enumerate(interpret(entries, one, two, tolerance)):
-                found[rows * count2 + columns, e] = values
-        if right is None:
-            own = interpret(tuple(ex.at(0, e) for e in self.kernels.diagonal), first, first, 1e-10)
-            for e, values in enumerate(own):
-                found[np.arange(count) * (count + 1), e] = values
-        kept = self.kernels.kept
-        return found.reshape(count, count2, *kept, *kept)
-
-    def _mend(
-        self,
-        found: NDArray[np.float64],
-        left: Mapping[str, Any],
-        right: Mapping[str, Any],
-        tolerance: float,
-    ) -> None:
-        """Fill in the pairs whose series was too slow (NaN), by direct quadrature."""
-        import numpy as np
-
-        from tpc.limit.interpret import interpret
-
-        flat = found.reshape(*found.shape[:2], -1)
-        rows, columns = np.nonzero(np.isnan(flat).any(axis=-1))
-        if not rows.size:
-            return
-        first = {name: array[rows] for name, array in left.items()}
-        second = {name: array[columns] for name, array in right.items()}
-        values = interpret(self.kernels.entries, first, second, tolerance)
-        for entry, value in enumerate(values):
-            flat[rows, columns, entry] = value
-
 
 def _plain(X: ArrayLike | Mapping[str, ArrayLike]) -> Any:
     return dict(X) if isinstance(X, Mapping) else X
+
+
+def _options(given: Request) -> Options:
+    from tpc.limit.bands import Options
+
+    if given.get("out") is not None:
+        given = {**given, "out": Path(str(given["out"]))}
+    return Options(**given)
+
+
+def evaluate_kinds(
+    limits: Sequence[Limit],
+    X: ArrayLike | Mapping[str, ArrayLike],
+    X2: ArrayLike | Mapping[str, ArrayLike] | None = None,
+    *,
+    diagonal: bool = False,
+    **options: Unpack[Request],
+) -> dict[str, NDArray[np.float64]]:
+    """Return several kernels of one program by kind, computed in one pass.
+
+    Arguments are those of :meth:`Limit.evaluate`; a file (``out``) holds the kernels one after the
+    other along a first axis.
+    """
+    from tpc.limit.evaluation import diagonals, evaluate
+
+    if diagonal and X2 is not None:
+        raise TypeError("the diagonal is that of samples with themselves: no X2")
+    if diagonal:
+        found = diagonals(limits, _plain(X), _options(options))
+    else:
+        right = None if X2 is None else _plain(X2)
+        found = evaluate(limits, _plain(X), right, _options(options))
+    return {each.kind: found[i] for i, each in enumerate(limits)}
 
 
 def latex_name(name: str) -> str:

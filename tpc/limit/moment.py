@@ -108,6 +108,15 @@ def product(*moments: Moment) -> Moment:
     return Moment(ex.multiply(*(m.value for m in moments)), power, noise)
 
 
+def inverse(moment: Moment) -> Moment:
+    """Return one over a moment that is no average over two samples."""
+    return Moment(_one_over(moment.value), -moment.power)
+
+
+def _one_over(e: ex.Expression) -> ex.Expression:
+    return ex.at(e.side, _one_over(e.inner)) if isinstance(e, ex.At) else ex.root(e, Fraction(-1))
+
+
 def total(moments: Sequence[Moment]) -> Moment:
     """Return the sum of moments, of which only the leading power of the width is kept."""
     present = [m for m in moments if not m.is_zero]

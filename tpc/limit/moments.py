@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from tpc.limit import expressions as ex
 from tpc.limit.forms import Data, Entry, Form, Gaussian, Mask
+from tpc.limit.leaves import operands
 from tpc.limit.moment import Factor, Key, LimitRefusal, Moment, Rule
-from tpc.limit.reduction import DATA, MASK, law, operands, reduce
+from tpc.limit.reduction import DATA, MASK, law, reduce
 
 if TYPE_CHECKING:
     from tpc.ir.module import ParamSpec
     from tpc.ir.node import Node
+    from tpc.limit.leaves import Single
 
 MAX_STATES = 250_000
 """Expectations that one derivation may visit before it is refused."""
@@ -37,6 +39,9 @@ class MomentContext:
         self._sources: dict[Entry, frozenset[Any]] = {}
         self._arrays: dict[Node, Any] = {}
         self.numbers: dict[tuple[Entry, Any], Moment] = {}
+        self.centred: dict[Entry, bool] = {}
+        self.singles: dict[Entry, Single | None] = {}
+        self.opened: dict[tuple[Entry, Any], tuple[Entry, Any]] = {}
 
     # -- entries -----------------------------------------------------------------------------------
 
@@ -47,6 +52,10 @@ class MomentContext:
             node, index = entry
             found = self._forms[entry] = node.op.limit(node, index, self)
         return found
+
+    def define(self, entry: Entry, form: Form) -> None:
+        """State what an entry is that is no op's: part of another one."""
+        self._forms[entry] = form
 
     def source(self, node: Node, index: tuple[int, ...]) -> Entry | None:
         """Return the entry that an index map moves to ``index``, None where it puts a zero."""

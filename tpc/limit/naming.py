@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from tpc.exact import Constant
 from tpc.limit import expressions as ex
+from tpc.limit.expectation import Expectation, expectation
 from tpc.limit.order import rank
 
 
@@ -50,9 +51,12 @@ def named(roots: tuple[ex.Expression, ...]) -> Names:
     names = Names()
     everything = list(ex.walk(roots))
     arguments = {e.k for e in everything if isinstance(e, ex.Dual)}
+    for e in everything:
+        if isinstance(e, Expectation):
+            arguments.update(c for c in e.covariance if c.cross and not isinstance(c, ex.At))
     diagonal = _diagonals(everything)
     for e in everything:
-        if e.cross and (e in arguments or isinstance(e, (ex.Sum, ex.Product))):
+        if e.cross and (e in arguments or isinstance(e, (ex.Sum, ex.Product, Expectation))):
             names.own.setdefault(diagonal[e], e)
     order = names.walk(roots)
     uses = Counter(multiple(o, arguments)[1] for e in order for o in names.shown(e))
@@ -101,7 +105,7 @@ def _letter(e: ex.Expression, argument: bool, shared: bool, scalar: bool) -> str
         return "r" if scalar or (shared and not isinstance(e, ex.Gram)) else ""
     if argument:
         return "Sigma"
-    return "Delta" if shared and isinstance(e, (ex.Sum, ex.Product)) else ""
+    return "Delta" if shared and isinstance(e, (ex.Sum, ex.Product, Expectation)) else ""
 
 
 def _diagonals(order: list[ex.Expression]) -> dict[ex.Expression, ex.Expression]:
@@ -127,4 +131,7 @@ def _diagonal(e: ex.Expression, at: dict[ex.Expression, ex.Expression]) -> ex.Ex
             return ex.dual(phi, psi, at[e.left], at[e.k], at[e.right])
         case ex.Average(phi=phi, q=q):
             return ex.average(phi, at[q])
+        case Expectation(tape=tape, scalars=scalars, covariance=covariance, sides=sides):
+            own = [tuple(at[o] for o in each) for each in (scalars, covariance)]
+            return expectation(tape, own[0], own[1], sides)
     return e

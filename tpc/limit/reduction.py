@@ -15,14 +15,14 @@ from tpc.limit import expressions as ex
 from tpc.limit.forms import (
     Data,
     Entry,
-    Form,
     Function,
     Gaussian,
     Mask,
     Polynomial,
     Root,
-    Share,
 )
+from tpc.limit.general import general
+from tpc.limit.leaves import centred, composed, proportional, require_moments, resolved, single
 from tpc.limit.moment import (
     NOTHING,
     Factor,
@@ -30,6 +30,7 @@ from tpc.limit.moment import (
     LimitRefusal,
     Moment,
     Rule,
+    inverse,
     power_of,
     product,
     require_quiet,
@@ -40,21 +41,13 @@ from tpc.limit.moment import (
 from tpc.ops.base import MissingRule
 
 if TYPE_CHECKING:
+    from tpc.ir.node import Node
     from tpc.limit.moments import MomentContext
     from tpc.ops.activations import Activation
 
 VANISHING = Polynomial(())
 MASK = "mask"  # marks the sources of an entry that are random masks
 DATA = ("", ())  # stands for the inputs among the sources of an entry
-
-
-def operands(form: Form) -> tuple[Entry, ...]:
-    """Return the entries whose Gaussians are this one's too."""
-    if isinstance(form, Polynomial):
-        return tuple(e for _, entries in form.terms for e in entries)
-    if isinstance(form, Share):
-        return (*form.scores, *form.masks)
-    return (form.entry,) if isinstance(form, (Function, Root)) else ()
 
 
 def law(form: Gaussian) -> tuple[str, tuple[int, ...]]:
@@ -79,7 +72,7 @@ def reduce(context: MomentContext, factors: Key) -> Rule:
             if moments[-1].is_zero and moments[-1].noise is None:
                 return NOTHING
         return product(*moments)
-    expandable = [f for f in factors if f.activation is None and _is_sum(context, f)]
+    expandable = _expandable(context, factors)
     if expandable:
         return (yield from _expand(context, factors, max(expandable, key=lambda f: f.order)))
     mask = context.form(factors[0].entry)
@@ -95,12 +88,66 @@ def reduce(context: MomentContext, factors: Key) -> Rule:
 
 
 def _opened(context: MomentContext, factor: Factor) -> Factor:
-    """Write an entry that is a nonlinearity as such."""
-    if factor.activation is None:
-        form = context.form(factor.entry)
-        if isinstance(form, Function):
-            return Factor(*form.entry, factor.side, form.activation)
-    return factor
+    """Write an entry that is a function of one Gaussian as such, nonlinearities of it included."""
+    key = (factor.entry, factor.activation)
+    if key not in context.opened:
+        context.opened[key] = _of_one_gaussian(context, *key, factor.node)
+    (node, index), phi = context.opened[key]
+    return factor if (node, index) == factor.entry else Factor(node, index, factor.side, phi)
+
+
+def _of_one_gaussian(
+    context: MomentContext, entry: Entry, phi: Activation | None, node: Node
+) -> tuple[Entry, Activation | None]:
+    from tpc.limit.numbers import is_number
+    from tpc.ops.activations.written import from_formula
+
+    form = context.form(entry)
+    start = entry
+    if phi is None and isinstance(form, Function):
+        phi, entry = form.activation, form.entry
+    elif phi is None and not isinstance(form, Root):
+        return entry, phi
+    if is_number(context, entry):
+        return entry if phi is not None else start, phi
+    if phi is not None and centred(context, entry):
+        return resolved(context, entry), phi
+    found = single(context, entry)
+    if found is None or found[0] is None:
+        return entry, phi
+    formula = found[1] if phi is None else composed(phi, found[1])
+    joined = from_formula(formula)
+    require_moments(joined, node)
+    return found[0], joined
+
+
+def _expandable(context: MomentContext, factors: Key) -> list[Factor]:
+    """Return the sums that linearity serves: not those inside of what is integrated anyway."""
+    sums = [f for f in factors if f.activation is None and _is_sum(context, f)]
+    inside: set[Any] = set()
+    for f in factors:
+        if not _is_simple(context, f):
+            inside |= context.sources(f.entry)
+    if not inside:
+        return sums
+    found = []
+    for f in sums:
+        form = context.form(f.entry)
+        assert isinstance(form, Polynomial)
+        if len(form.terms) < 2 or not context.sources(f.entry) <= inside:
+            found.append(f)
+    return found
+
+
+def _is_simple(context: MomentContext, factor: Factor) -> bool:
+    """Whether a factor is a sum, a Gaussian, a number, a mask, or a function of one Gaussian."""
+    from tpc.limit.numbers import is_number
+
+    if is_number(context, factor.entry):
+        return True
+    if factor.activation is not None:
+        return centred(context, factor.entry)
+    return isinstance(context.form(factor.entry), (Polynomial, Gaussian, Mask, Data))
 
 
 def _is_sum(context: MomentContext, factor: Factor) -> bool:
@@ -202,19 +249,17 @@ def _gaussian(context: MomentContext, factors: Key) -> Rule:
     """Expectations of Gaussians and nonlinearities of Gaussians that hang together."""
     plain = [f for f in factors if f.activation is None]
     functions = [f for f in factors if f.activation is not None]
-    for f in functions:
-        _require_gaussian(context, f)
-    for f in plain:
-        if not isinstance(context.form(f.entry), Gaussian):
-            raise MissingRule(f.node, "limit", "its argument is random in the limit")
+    gaussian = all(isinstance(context.form(f.entry), Gaussian) for f in plain)
+    if not gaussian or not all(centred(context, f.entry) for f in functions):
+        return (yield from general(context, factors))
     if len(plain) == 1 and not functions:
         return NOTHING
     if len(plain) == 2 and not functions:
         return (yield from _covariance(context, plain[0], plain[1]))
     if plain:
-        return (yield from _by_parts(factors, plain[0]))
+        return (yield from _by_parts(context, factors, plain[0]))
     if len(functions) > 2:
-        raise MissingRule(functions[0].node, "limit", "three nonlinearities of correlated values")
+        return (yield from general(context, factors))
     left = functions[0]
     q1 = yield from _variance(left, left)
     assert left.activation is not None
@@ -229,6 +274,31 @@ def _gaussian(context: MomentContext, factors: Key) -> Rule:
     assert left.activation is not None
     assert right.activation is not None
     return Moment(ex.dual(left.activation, right.activation, q1, k, q2), Affine.of(0))
+
+
+def _with_jumps(context: MomentContext, factors: Key) -> Rule:
+    """Gaussian factors beside functions that jump, whose derivatives have masses at points.
+
+    A Gaussian g times a function of it, or of u = c g with a number c of the sample, is a function
+    of it, ``g f(u) = u f(u) / c``, and no derivative is needed.
+    """
+    from tpc.ops.activations.polynomial import Polynomial as Powers
+
+    jumping = [f for f in factors if f.activation is not None and f.activation.dropped is not None]
+    for g in factors:
+        if g.activation is not None:
+            continue
+        for f in jumping:
+            found = proportional(context, f.entry, resolved(context, g.entry))
+            if f.side != g.side or found is None:
+                continue
+            rest = list(factors)
+            rest.remove(g)
+            outer = yield _merged((*rest, Factor(*f.entry, f.side, Powers())))
+            for e in found[1]:
+                outer = product(outer, inverse((yield (Factor(*e, f.side),))))
+            return scaled(outer, found[0] ** -1)
+    return (yield from general(context, factors))
 
 
 def _variance(a: Factor, b: Factor) -> Generator[Key, Moment, ex.Expression]:
@@ -247,7 +317,7 @@ def _variance(a: Factor, b: Factor) -> Generator[Key, Moment, ex.Expression]:
     return moment.value if power == 0 else ex.number(0)
 
 
-def _by_parts(factors: Key, g: Factor) -> Rule:
+def _by_parts(context: MomentContext, factors: Key, g: Factor) -> Rule:
     """``E[g F] = sum_i Cov(g, g_i) E[dF/dg_i]``."""
     at = factors.index(g)
     others = factors[:at] + factors[at + 1 :]
@@ -258,6 +328,8 @@ def _by_parts(factors: Key, g: Factor) -> Rule:
             continue
         rest = others[:i] + others[i + 1 :]
         if f.activation is not None:
+            if f.activation.dropped is not None:
+                return (yield from _with_jumps(context, factors))
             slope = f.activation.derivative()
             if slope.is_zero:
                 continue
@@ -269,42 +341,6 @@ def _by_parts(factors: Key, g: Factor) -> Rule:
         remaining = yield rest
         parts.append(product(covariance, remaining))
     return total(parts)
-
-
-def _require_gaussian(context: MomentContext, factor: Factor) -> None:
-    """Refuse a nonlinearity of something that is no sum of Gaussians.
-
-    Raises:
-        MissingRule: with the node at fault.
-    """
-    from tpc.limit.numbers import is_number, number
-
-    todo, seen = [factor.entry], {factor.entry}
-    while todo:
-        entry = todo.pop()
-        form = context.form(entry)
-        if isinstance(form, Gaussian):
-            continue
-        below: list[Entry] = []
-        if is_number(context, entry):
-            gaussian = number(context, entry).is_zero
-        elif isinstance(form, Polynomial):
-            random = [[e for e in term if not is_number(context, e)] for _, term in form.terms]
-            zeros = [term for (_, term), r in zip(form.terms, random, strict=True) if not r]
-            gaussian = all(len(r) < 2 for r in random) and all(zeros)
-            below = [e for r in random for e in r] + [e for term in zeros for e in term[:1]]
-        else:
-            gaussian = False
-        if not gaussian:
-            raise MissingRule(
-                factor.node,
-                "limit",
-                "a nonlinearity of values that are not Gaussian of mean zero in the limit",
-            )
-        for e in below:
-            if e not in seen:
-                seen.add(e)
-                todo.append(e)
 
 
 def _covariance(context: MomentContext, a: Factor, b: Factor) -> Rule:

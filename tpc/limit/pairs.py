@@ -1,0 +1,193 @@
+"""Kernels with general expectations, evaluated pair by pair, with their standard errors.
+
+The whole recursion runs on every replicate of the random lattices, so the spread of a kernel entry
+over replicates is the error of the entry itself, whatever it was computed from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tpc.diagnostics import Diagnostic, TpcError
+from tpc.limit import expressions as ex
+from tpc.limit.expectation import Expectation
+from tpc.limit.integrate import STEPS, Rule
+from tpc.limit.interpret import single_values, values_of
+from tpc.limit.samples import checked
+from tpc.runtime.lattice import SIZES
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from tpc.limit.kernels import Kernels
+    from tpc.limit.limit import Limit
+
+    Array = NDArray[np.float64]
+
+PAIRS = 256
+"""Pairs that are evaluated at a time."""
+SAMPLING = 1e-3
+"""Default of the largest standard error, relative to the diagonal of the kernel."""
+Samples = Mapping[str, Any]
+
+
+class SamplingError(ArithmeticError):
+    """A kernel entry missed its tolerance; ``error`` is the largest relative standard error."""
+
+    def __init__(self, sampling: float, error: float) -> None:
+        super().__init__(
+            f"expectations over many Gaussians were sampled to a relative standard error of "
+            f"{error:.1e} only, not {sampling:.1e}"
+        )
+        self.error = error
+
+
+def expectations(kernels: Kernels) -> list[Expectation]:
+    """Return the general expectations that a kernel needs."""
+    everything = ex.walk([*kernels.entries, *kernels.diagonal])
+    return [e for e in everything if isinstance(e, Expectation)]
+
+
+def methods(kernels: Kernels) -> list[str]:
+    """Say how general expectations are computed."""
+    sizes = [e.dimension for e in expectations(kernels)]
+    few, many = [n for n in sizes if n in STEPS], [n for n in sizes if n not in STEPS]
+    said = []
+    if few:
+        said.append(f"grids, refined to the tolerance asked for: {_count(few)}")
+    if many:
+        said.append(
+            f"random lattices, with a standard error for every entry of the kernel: {_count(many)}"
+        )
+    return said
+
+
+def _count(sizes: list[int]) -> str:
+    noun = "expectation" if len(sizes) == 1 else "expectations"
+    low, high = min(sizes), max(sizes)
+    span = f"{low}" if low == high else f"{low} to {high}"
+    return f"{len(sizes)} {noun} over {span} Gaussian{'' if high == 1 else 's'}"
+
+
+def errors_of(
+    limit: Limit, X: Any, X2: Any, tolerance: float, sampling: float | None
+) -> tuple[Array, Array]:
+    """Return the kernel of a limit and its standard errors (see :meth:`Limit.with_errors`).
+
+    Raises:
+        TpcError: wrong shapes, NaNs, or a tolerance that cannot be met.
+    """
+    if not expectations(limit.kernels):
+        value = limit.evaluate(X, X2, tolerance=tolerance)
+        return value, np.zeros_like(value)
+    try:
+        left = checked(limit.inputs, X)
+        right = None if X2 is None else checked(limit.inputs, X2)
+    except ValueError as error:
+        raise TpcError(Diagnostic("E0961", f"the samples do not fit: {error}")) from error
+    bound = SAMPLING if sampling is None else sampling
+    try:
+        return evaluate(limit.kernels, left, right, tolerance, bound)
+    except ArithmeticError as error:
+        help = f"ask for less: evaluate(..., sampling={10 * bound:g})"
+        raise TpcError(Diagnostic("E0962", str(error), help=help)) from error
+
+
+def evaluate(
+    kernels: Kernels, left: Samples, right: Samples | None, tolerance: float, sampling: float
+) -> tuple[Array, Array]:
+    """Return the kernel (N, N2, kept axes twice) and standard errors (zero where not sampled).
+
+    ``tolerance`` is for expectations over at most three Gaussians, relative to the root mean square
+    of what is averaged; ``sampling`` for the standard error of an entry, relative to the geometric
+    mean of the two diagonal entries.
+
+    Raises:
+        SamplingError: ``sampling`` is out of reach.
+    """
+    many = any(e.dimension not in STEPS for e in expectations(kernels))
+    kinked: set[Any] = set()
+    for size in SIZES:
+        rule = Rule(max(tolerance, 1e-2 * sampling) if many else tolerance, size, kinked=kinked)
+        rule.quick = many
+        value, error, worst = _evaluate(kernels, left, right, rule)
+        if worst <= sampling:
+            break
+    else:
+        raise SamplingError(sampling, worst)
+    kept = kernels.kept
+    shape = (*value.shape[:2], *kept, *kept)
+    return value.reshape(shape), error.reshape(shape)
+
+
+def _evaluate(
+    kernels: Kernels, left: Samples, right: Samples | None, rule: Rule
+) -> tuple[Array, Array, float]:
+    roots = kernels.entries
+    order = list(ex.walk(roots))
+    sides = [left] if right is None else [left, right]
+    singles = [single_values(order, data, rule) for data in sides]
+    own = [_diagonal(kernels, data, rule) for data in sides]
+    count, count2 = len(own[0][0][0]), len(own[-1][0][0])
+    mirrored = right is None and not kernels.kept
+    value, error = np.empty((2, count, count2, len(roots)))
+    rows, columns = np.triu_indices(count, 1) if mirrored else _all(count, count2)
+    data = (sides[0], sides[-1])
+    for start in range(0, len(rows), PAIRS):
+        i, j = rows[start : start + PAIRS], columns[start : start + PAIRS]
+        chosen = tuple(
+            {name: a[place] for name, a in each.items()}
+            for each, place in zip(data, (i, j), strict=True)
+        )
+        at = tuple(
+            {e: _taken(v, place) for e, v in each.items()}
+            for each, place in zip((singles[0], singles[-1]), (i, j), strict=True)
+        )
+        values = values_of(order, (chosen[0], chosen[1]), at, rule)
+        for n, e in enumerate(roots):
+            value[i, j, n], error[i, j, n] = spread(values[e])
+    if mirrored:
+        value[columns, rows], error[columns, rows] = value[rows, columns], error[rows, columns]
+    if right is None:
+        for n in range(len(roots)):
+            value[range(count), range(count), n] = own[0][0][n]
+            error[range(count), range(count), n] = own[0][1][n]
+    return value, error, _relative(error, own, kernels)
+
+
+def _relative(error: Array, own: list[tuple[Array, Array]], kernels: Kernels) -> float:
+    """Return the largest error, relative to the diagonal entries of its row and column."""
+    size = int(np.prod(kernels.kept, initial=1))
+    scales = [np.sqrt(np.abs(side[0].reshape(size, size, -1).diagonal())) for side in own]
+    scale = np.einsum("na,mb->nmab", scales[0], scales[-1]).reshape(error.shape)
+    bad = error > 0
+    return float((error[bad] / np.maximum(scale[bad], 1e-300)).max(initial=0.0))
+
+
+def _diagonal(kernels: Kernels, data: Samples, rule: Rule) -> tuple[Array, Array]:
+    """Return the kernel of every sample with itself and its errors, both (entries, N)."""
+    values = values_of(list(ex.walk(kernels.diagonal)), (data, data), (), rule)
+    count = len(next(iter(data.values())))
+    pairs = [spread(values[e]) for e in kernels.diagonal]
+    found = [[np.broadcast_to(part, (count,)) for part in pair] for pair in pairs]
+    return np.array([f[0] for f in found]), np.array([f[1] for f in found])
+
+
+def spread(values: Array) -> tuple[Array, Array]:
+    """Return mean and standard error over replicates."""
+    if values.ndim < 2:
+        return values, np.zeros_like(values, dtype=np.float64)
+    return values.mean(axis=0), values.std(axis=0, ddof=1) / np.sqrt(len(values))
+
+
+def _all(count: int, count2: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    rows, columns = np.divmod(np.arange(count * count2), count2)
+    return rows, columns
+
+
+def _taken(values: Array, place: NDArray[np.intp]) -> Array:
+    """Return the values of a single-input expression at samples; constants stay as they are."""
+    return values if values.ndim == 0 or values.shape[-1] == 1 else values[..., place]
