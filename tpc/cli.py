@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import click
 
-from tpc.cli_data import DATA_HELP, positive_integers, seeds_of, simulate_command
+from tpc.cli_data import data_options, positive_integers, seeds_of, simulate_command
 from tpc.cli_run import run_command, run_options
 from tpc.cli_scaling import alignment_option, assuming, phase_command
 from tpc.cli_solve import EXPORTS, GAUGES, compiled_for_solving, solve_command
@@ -222,7 +222,7 @@ def compile_command(
 
 
 @program_command("simulate")
-@click.option("--data", "files", multiple=True, metavar="FILE", help=DATA_HELP)
+@data_options
 @click.option("--widths", callback=positive_integers, default="64,256,1024", show_default=True)
 @click.option("--seeds", callback=seeds_of, default="4", show_default=True, help="4, or 0..3.")
 @click.option("--steps", type=click.IntRange(0), default=0, show_default=True)
@@ -319,8 +319,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         form = _requested_format(arguments)
         click.echo(render(error.diagnostics, form, colour=sys.stderr.isatty()), err=True, nl=False)
         sys.exit(EXIT_ERRORS)
-    except click.exceptions.Abort:
-        click.echo("tpc: interrupted", err=True)
+    except click.exceptions.Abort as stop:
+        kept = f": {stop.__cause__}" if str(stop.__cause__ or "") else ""
+        click.echo(f"tpc: interrupted{kept}", err=True)
         sys.exit(130)
     except click.ClickException as error:
         error.show()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import signal
+import time
 from pathlib import Path
 
 import numpy as np
@@ -88,6 +91,24 @@ def test_resumed_towards_a_tolerance(tmp_path: Path) -> None:
     whole = limit.train(data(), STEPS, tolerance=0.005)
     interrupted(limit, 2, path, tolerance=0.005)
     assert_same(whole, limit.train(data(), STEPS, checkpoint=path, tolerance=0.005))
+
+
+def test_termination_keeps_the_state(tmp_path: Path) -> None:
+    """A scheduler's SIGTERM ends a run after the step under way, and says where it is kept."""
+    limit, path = feature_limit(perceptron(2)), tmp_path / "run.part"
+    request = {"particles": 256, "replicates": 2}
+    whole = limit.train(data(), STEPS, **request)
+    before = signal.getsignal(signal.SIGTERM)
+
+    def progress(done: int, total: int) -> None:
+        if done == 3:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(0.05)
+
+    with pytest.raises(KeyboardInterrupt, match="part, from which the same request"):
+        limit.train(data(), STEPS, checkpoint=path, progress=progress, **request)
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert_same(whole, limit.train(data(), STEPS, checkpoint=path, **request))
 
 
 def test_the_state_of_another_run_is_left_alone(tmp_path: Path) -> None:

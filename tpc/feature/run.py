@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from threading import Event, Lock
@@ -25,7 +26,12 @@ from tpc.feature.record import recorded
 from tpc.feature.result import Run, gathered
 from tpc.feature.sizes import Sizes
 from tpc.feature.space import Full, Gaussians, Particles, Space, TooFew
-from tpc.feature.threads import Stopped, single_threaded_products, together
+from tpc.feature.threads import (
+    Stopped,
+    single_threaded_products,
+    termination_interrupts,
+    together,
+)
 from tpc.ops.base import MissingRule
 from tpc.simulate.checks import check_batches, check_exponents
 from tpc.simulate.data import checked, inputs_of
@@ -88,7 +94,8 @@ class FeatureLimit(Readable):
         ``replicates`` instead. Linear programs need neither: their limit is exact. ``record``
         names values with a width axis whose kernels E[Z Z'] at the test points are kept.
         ``progress`` is called with the steps done and their total. The state is kept in the file
-        ``checkpoint`` every so many seconds and when the run is interrupted: the same request
+        ``checkpoint`` every so many seconds, and after the step under way when the run is
+        interrupted (Ctrl-C, SIGTERM; the KeyboardInterrupt names the file): the same request
         continues from there, with the same result. The file is removed in the end.
 
         Raises:
@@ -98,16 +105,28 @@ class FeatureLimit(Readable):
         request = _Request(self, data, steps, test, batches, seed, progress, record)
         path = None if checkpoint is None else Path(checkpoint)
         request.keep_in(path, save_every, (tolerance, particles, replicates))
-        if self.method == "linear":
-            run = request.exact()
-        elif particles is None and (rule := request.rule()) is not None:
-            run = request.by_rule(rule)
-        elif particles is not None:
-            run = request.fixed(particles, max(1, replicates))
-        else:
-            run = request.within(tolerance or TOLERANCE, max(2, replicates))
+        try:
+            with termination_interrupts() if path is not None else nullcontext():
+                run = self._run(request, tolerance, particles, replicates)
+        except KeyboardInterrupt as stop:
+            if path is None or not path.exists():
+                raise
+            kept = f"the state is in {path}, from which the same request continues"
+            raise KeyboardInterrupt(kept) from stop
         request.saved.remove()
         return run
+
+    def _run(
+        self, request: _Request, tolerance: float | None, particles: int | None, replicates: int
+    ) -> Run:
+        if self.method == "linear":
+            return request.exact()
+        if particles is not None:
+            return request.fixed(particles, max(1, replicates))
+        rule = request.rule()
+        if rule is not None:
+            return request.by_rule(rule)
+        return request.within(tolerance or TOLERANCE, max(2, replicates))
 
     def __repr__(self) -> str:
         return f"<FeatureLimit, evaluated by {self.method}>"

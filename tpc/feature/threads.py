@@ -8,13 +8,16 @@ done.
 from __future__ import annotations
 
 import ctypes
+import signal
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from threading import Event
-from typing import Any, TypeVar
+from types import FrameType
+from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 
@@ -55,6 +58,26 @@ def _functions() -> tuple[Any, Any] | None:
                 if get is not None and set_ is not None:
                     return get, set_
     return None
+
+
+@contextmanager
+def termination_interrupts() -> Iterator[None]:
+    """Let SIGTERM interrupt like Ctrl-C, so that a run that a scheduler ends keeps its state.
+
+    Only the main thread may say so; elsewhere nothing is done.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
 
 
 class Stopped(Exception):  # noqa: N818 - no error: another task failed, or the user asked
