@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-
 import numpy as np
 import pytest
 from limit.programs import limit
 
 import tpc
+from tpc.limit import evaluation
 from tpc.limit.interpret import interpret
 from tpc.simulate.kernel import empirical_kernel
 
@@ -95,9 +94,8 @@ def test_generated_code_has_the_numbers():
 
 
 def test_long_recursions_are_evaluated_in_parts(monkeypatch):
-    module = sys.modules["tpc.limit.evaluation"]
-    monkeypatch.setattr(module, "MAX_COMPILED", 0)
-    monkeypatch.setattr(module, "PAIRS", 4)
+    monkeypatch.setattr(evaluation, "MAX_COMPILED", 0)
+    monkeypatch.setattr(evaluation, "PAIRS", 4)
     kernel = program("attention").limit("ntk")
     x = np.random.default_rng(3).standard_normal((4, 3, 3))
     assert kernel.is_long

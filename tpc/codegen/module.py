@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterable
 
+from tpc.codegen.engine import ENGINE
 from tpc.codegen.rows import Rows
 from tpc.codegen.schedule import Schedule, schedule
 from tpc.codegen.single import Single
@@ -23,12 +23,17 @@ _NUMPY_ONLY = {
     "input_slice",
     "own_gram",
     "own_matches",
-    "pair_matches",
     "softmax_share",
-    "pair_gram",
+    "relative_tails",
+    "enough_terms",
+    "interpolated_series",
+    "barycentric",
+    "multiplied",
+    "matched",
 }
 
 _HEADER = """\
+import contextlib
 import math
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -40,6 +45,7 @@ from numba.extending import overload, register_jitable
 OPTIONS = {{"cache": True, "nogil": True, "error_model": "numpy"}}
 OPTIONS["fastmath"] = {{"contract", "nsz"}}
 THREADS = int(os.environ.get("NUMBA_NUM_THREADS") or os.cpu_count() or 1)
+COLUMNS = 1024  # of a row that are computed at a time: what they need stays in the cache
 INPUTS = {inputs!r}  # shape of one sample, by input
 AXES = {kept!r}  # output axes that the kernel keeps
 TOLERANCE = {tolerance!r}
@@ -50,60 +56,6 @@ _SELECT = """\
 def _compiled_select(condition, yes, no):
     return lambda condition, yes, no: yes if condition else no
 """
-
-_MIRROR = '''\
-@njit(**OPTIONS)
-def mirror(first, stride, result):
-    """Copy blocks of the upper triangle of every matrix to the lower one."""
-    size, block = result.shape[1], 64
-    for top in range(first * block, size, stride * block):
-        for side in range(top, size, block):
-            for e in range(result.shape[0]):
-                for j in range(side, min(side + block, size)):
-                    for i in range(top, min(top + block, j)):
-                        result[e, j, i] = result[e, i, j]
-'''
-
-_THREADS = '''\
-def in_threads(function, *arguments):
-    """Run ``function(first, stride, *arguments)`` on all cores: compiled code holds no lock."""
-    if THREADS == 1:
-        function(0, 1, *arguments)
-        return
-    with ThreadPoolExecutor(THREADS) as pool:
-        jobs = [pool.submit(function, first, THREADS, *arguments) for first in range(THREADS)]
-        for job in jobs:
-            job.result()
-'''
-
-_EVALUATE = '''\
-def evaluate(X, X2=None, tolerance=TOLERANCE, strict=True):
-    """Return the kernel, shape (N, N2) followed by the kept output axes twice.
-
-    X: samples of shape (N, *input shape), or a dict of them by input name; X2 likewise (X itself by
-    default). Raises ValueError for wrong shapes, and ArithmeticError where an expectation without a
-    closed form misses the tolerance (relative to the second moments of what is averaged);
-    without ``strict`` such entries are NaN.
-    """
-    data, data2 = samples(X), samples(X if X2 is None else X2)
-    left, left_series, diagonal = describe(data, tolerance)
-    right, right_series = left, left_series
-    if X2 is not None:
-        right, right_series, _ = describe(data2, tolerance)
-    result = np.empty(({entries}, left.shape[1], right.shape[1]))
-    symmetric = X2 is None and {symmetric}
-    in_threads(pairs, {grams}symmetric, tolerance, left, right, {series}result)
-    if symmetric:
-        in_threads(mirror, result)
-    if X2 is None:
-        for entry, values in enumerate(diagonal):
-            np.fill_diagonal(result[entry], values)
-    if strict and np.isnan(result).any():
-        raise ArithmeticError(f"an expectation was not computed to {{tolerance:g}}")
-    if not AXES:
-        return result[0]
-    return np.moveaxis(result, 0, -1).reshape(*result.shape[1:], *AXES, *AXES)
-'''
 
 _SAMPLES = '''\
 def samples(X):
@@ -142,7 +94,7 @@ def module_source(
     rows = Rows(plan, single)
     main = _pairs(plan, rows, single)
     describe = _describe(plan, single)
-    needed = {*single.runtime, *rows.runtime, "pair_gram", "own_gram", "pair_matches"}
+    needed = {*single.runtime, *rows.runtime, "multiplied", "matched", "input_slice"}
     for phi in single.functions:
         needed.update(phi.helpers)
     parts = [
@@ -152,11 +104,10 @@ def module_source(
         *_activations(single),
         *_row_functions(rows),
         main,
-        _MIRROR.rstrip(),
-        _THREADS.rstrip(),
         describe,
+        _prepare(plan, single, kernels),
+        ENGINE.rstrip(),
         _SAMPLES.rstrip(),
-        _evaluate(plan, single, kernels),
     ]
     return "\n\n\n".join(parts) + "\n"
 
@@ -212,30 +163,37 @@ def _series_names(single: Single, side: str) -> list[str]:
 def _pairs(plan: Schedule, rows: Rows, single: Single) -> str:
     grams = [f"gram_{i}" for i in range(len(plan.grams))]
     series = [*_series_names(single, "left"), *_series_names(single, "right")]
-    arguments = ", ".join([*grams, "symmetric", "tolerance", "left", "right", *series, "result"])
+    arguments = ", ".join([*grams, "tolerance", "left", "right", *series, "result"])
     calls = [
         f"row_{call.function}({', '.join(['start', 'count', *map(str.strip, call.arguments)])})"
         for call in rows.calls
     ]
     stores = [
-        f"result[{n}, i, start:] = {_tail(rows.value(root))}" for n, root in enumerate(plan.roots)
+        f"result[{n}, top + i][low + start:high] = {_tail(rows.value(root))}"
+        for n, root in enumerate(plan.roots)
     ]
     body = "\n".join(f"    {line}" for line in [*calls, *stores])
     return (
-        f"@njit(**OPTIONS)\ndef one_row(i, rows, {arguments}):\n"
-        '    """Fill row i of the result (from the diagonal on where it is symmetric)."""\n'
-        "    start, count = i if symmetric else 0, result.shape[2]\n"
+        f"@njit(**OPTIONS)\ndef one_row(i, top, start, low, high, rows, {arguments}):\n"
+        '    """Fill columns low to high of row i of a band, from low + start on."""\n'
+        "    count = high - low\n"
         f"{body}\n\n\n"
-        f"@njit(**OPTIONS)\ndef pairs(first, stride, {arguments}):\n"
-        '    """Fill every stride-th row of the result."""\n'
-        f"    rows = np.empty(({max(rows.buffers, 1)}, result.shape[2]))\n"
-        "    for i in range(first, result.shape[1], stride):\n"
-        f"        one_row(i, rows, {arguments})"
+        f"@njit(**OPTIONS)\ndef pairs(first, stride, height, top, shift, {arguments}):\n"
+        '    """Fill every stride-th row of a band, row i from column i + shift on."""\n'
+        f"    rows = np.empty(({max(rows.buffers, 1)}, COLUMNS))\n"
+        "    for low in range(max(shift, 0) // COLUMNS * COLUMNS, result.shape[2], COLUMNS):\n"
+        "        high = min(low + COLUMNS, result.shape[2])\n"
+        "        for i in range(first, height, stride):\n"
+        "            start = max(0, i + shift - low)\n"
+        "            if start < high - low:\n"
+        f"                one_row(i, top, start, low, high, rows, {arguments})"
     )
 
 
 def _tail(row: str) -> str:
-    return row if not row.endswith("]") else f"{row}[start:]"
+    if row.endswith("[low:high]"):
+        return f"{row}[start:]"
+    return f"{row}[start:count]" if row.endswith("]") else row
 
 
 def _describe(plan: Schedule, single: Single) -> str:
@@ -249,24 +207,22 @@ def _describe(plan: Schedule, single: Single) -> str:
         *(f"    {line}" for line in single.lines),
         f"    table = [np.broadcast_to(row, (count,)) for row in ({table}{',' if table else ''})]",
         "    table = np.array(table, dtype=np.float64).reshape(-1, count)",
-        f"    return table, ({series}{',' if series else ''}), ({diagonal},)",
+        f"    series = [np.broadcast_to(s, (count, s.shape[-1])) for s in [{series}]]",
+        f"    own = [np.broadcast_to(values, (count,)) for values in [{diagonal}]]",
+        "    return table, series, own",
     ]
     return "\n".join(lines)
 
 
-def _evaluate(plan: Schedule, single: Single, kernels: Kernels) -> str:
-    grams = "".join(
-        f"{'pair_matches' if g.left.tokens else 'pair_gram'}(data, data2, "
-        f"{g.left.name!r}, {g.left.place!r}, {g.right.name!r}, {g.right.place!r}), "
+def _prepare(plan: Schedule, single: Single, kernels: Kernels) -> str:
+    leaves = [
+        f"({'matched' if g.left.tokens else 'multiplied'}, "
+        f"({g.left.name!r}, {g.left.place!r}), ({g.right.name!r}, {g.right.place!r}))"
         for g in plan.grams
-    )
-    count = len(single.series)
-    series = "".join(f"left_series[{i}], " for i in range(count))
-    series += "".join(f"right_series[{i}], " for i in range(count))
+    ]
+    listed = "".join(f"    {leaf},\n" for leaf in leaves)
     return (
-        textwrap.dedent(_EVALUATE)
-        .format(
-            entries=len(kernels.entries), symmetric=not kernels.kept, grams=grams, series=series
-        )
-        .rstrip()
+        f"GRAMS = [  # how two slices of inputs are multiplied, and which\n{listed}]\n"
+        f"ENTRIES = {len(kernels.entries)}\n"
+        f"SYMMETRIC = {not kernels.kept}  # whether x and x' may be exchanged in every entry"
     )

@@ -32,6 +32,7 @@ class Rows:
         self.runtime: set[str] = set()
         self.buffers = 0
         self._free: list[int] = []
+        self._scratch: list[int] = []
         self._buffer: dict[ex.Expression, int] = {}
         self._grams = {e: i for i, e in enumerate(plan.grams)}
         self._last = self._last_readers()
@@ -58,6 +59,8 @@ class Rows:
             buffer = self._free.pop() if self._free else self._new()
             self._buffer[e] = buffer
             writer.store(e, f"rows[{buffer}]")
+        self._free += self._scratch
+        self._scratch.clear()
         text = writer.text()
         function = self.bodies.setdefault(text, len(self.bodies))
         self.calls.append(Call(function, writer.arguments))
@@ -70,10 +73,15 @@ class Rows:
         self.buffers += 1
         return self.buffers - 1
 
+    def scratch(self) -> str:
+        """Return a row that belongs to the loop being written alone."""
+        self._scratch.append(self._free.pop() if self._free else self._new())
+        return f"rows[{self._scratch[-1]}]"
+
     def row(self, e: ex.Expression) -> str:
         """Return where the row of a cross expression is found."""
         if e in self._grams:
-            return f"gram_{self._grams[e]}[i]"
+            return f"gram_{self._grams[e]}[i][low:high]"
         return f"rows[{self._buffer[e]}]"
 
     def value(self, e: ex.Expression) -> str:
@@ -90,6 +98,7 @@ class _Body:
         self.lines: list[str] = []
         self.kinds: list[str] = []
         self.before: list[str] = []
+        self.shared: dict[str, str] = {}
         self.parameters: dict[str, str] = {}
         self.locals: dict[ex.Expression, str] = {}
 
@@ -123,7 +132,7 @@ class _Body:
         row = self.rows.single.row(variable)
         if side == 0:
             return self._parameter(f"left[{row}, i]", "x")
-        return f"{self._parameter(f'right[{row}]', 'y')}[j]"
+        return f"{self._parameter(f'right[{row}][low:high]', 'y')}[j]"
 
     def statement(self, e: ex.Expression) -> None:
         """Add the computation of an expression."""
@@ -173,20 +182,46 @@ class _Body:
     def _series(
         self, e: ex.Dual, left: tuple[int, ex.Expression], right: tuple[int, ex.Expression]
     ) -> str:
+        """Write a row of series before the loop; where no row will do, a series in the loop."""
         single = self.rows.single
-        names = []
+        ends = []
         for (side, q), phi in ((left, e.phi), (right, e.psi)):
             variable = single.expansion(phi, q)
             position = single.series.setdefault(variable, len(single.series))
-            source = f"left_series_{position}[i]" if side == 0 else f"right_series_{position}"
-            names.append((side, self._parameter(source, "a" if side == 0 else "b")))
-        self.rows.runtime.update(("correlation", "pair_series"))
+            ends.append((side, f"{'left' if side == 0 else 'right'}_series_{position}", variable))
+        ends.sort()
+        tails = [self._side_value(side, f"e{variable}") for side, _, variable in ends]
         variances = [self._side_value(s, single.name(q)) for s, q in (left, right)]
-        tails = [
-            self._side_value(s, f"e{single.expansion(phi, q)}")
-            for (s, q), phi in ((left, e.phi), (right, e.psi))
-        ]
-        arrays = [name if side == 0 else f"{name}[j]" for side, name in names]
-        rho = f"correlation({self._value(e.k)}, {variances[0]}, {variances[1]})"
+        self.rows.runtime.update(("correlation", "pair_series"))
+        rho = f"correlation({self._value(e.k)}, {', '.join(variances)})"
         limit = self._parameter("tolerance", "c")
-        return f"pair_series({', '.join([*arrays, *tails, rho, limit])})"
+        if [side for side, _, _ in ends] != [0, 1]:
+            arrays = [self._parameter(*_series_of(side, name)) for side, name, _ in ends]
+            columns = [
+                array if side == 0 else f"{array}[:, {self._parameter('low', 'c')} + j]"
+                for array, (side, _, _) in zip(arrays, ends, strict=True)
+            ]
+            return f"pair_series({', '.join([*columns, *tails, rho, limit])})"
+        self.rows.runtime.add("series_row")
+        a, b = (self._parameter(*_series_of(side, name)) for side, name, _ in ends)
+        if rho not in self.shared:
+            self.shared[rho] = self._parameter(self.rows.scratch(), "out")
+            self.before += ["for j in range(start, count):", f"    {self.shared[rho]}[j] = {rho}"]
+        out = self._parameter(self.rows.scratch(), "out")
+        offset, first = self._parameter("low", "c"), _terms(e.phi.parity, e.psi.parity)
+        tails[1] = tails[1].removesuffix("[j]")
+        given = [a, b, offset, *tails, self.shared[rho], first, limit, out]
+        self.before.append(f"series_row(start, count, {', '.join(given)})")
+        return f"{out}[j]"
+
+
+def _series_of(side: int, name: str) -> tuple[str, str]:
+    """Return the argument that passes coefficients, and the kind of its parameter."""
+    return (f"{name}[i]", "a") if side == 0 else (name, "b")
+
+
+def _terms(*parities: str) -> str:
+    """Return the first degree and the step of the terms that do not vanish."""
+    if "odd" in parities:
+        return "1, 2"
+    return "0, 2" if "even" in parities else "0, 1"

@@ -22,6 +22,11 @@ def _definitions(module: ModuleType) -> dict[str, ast.stmt]:
             found[statement.name] = _plain(statement)
         elif isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
             found[statement.targets[0].id] = statement
+        elif isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
+            assert statement.value is not None
+            found[statement.target.id] = ast.Assign(
+                [statement.target], statement.value, lineno=statement.lineno
+            )
     return {name: node for name, node in found.items() if name not in _IGNORED}
 
 

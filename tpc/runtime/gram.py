@@ -28,17 +28,9 @@ def own_gram(
     return np.asarray(np.einsum("nm,nm->n", left, right))
 
 
-def pair_gram(
-    data1: Mapping[str, Any],
-    data2: Mapping[str, Any],
-    name1: str,
-    place1: Place,
-    name2: str,
-    place2: Place,
-) -> Array:
-    """Return the inner products (N1, N2) of slices of two sets of samples."""
-    left, right = input_slice(data1, name1, place1), input_slice(data2, name2, place2)
-    return np.ascontiguousarray(left @ right.T)
+def multiplied(left: Array, right: Array, out: Array) -> None:
+    """Write the inner products (N1, N2) of rows to ``out``."""
+    np.matmul(left, right.T, out=out)
 
 
 def own_matches(
@@ -49,20 +41,11 @@ def own_matches(
     return np.asarray((left == right).sum(axis=1), dtype=np.float64)
 
 
-def pair_matches(
-    data1: Mapping[str, Any],
-    data2: Mapping[str, Any],
-    name1: str,
-    place1: Place,
-    name2: str,
-    place2: Place,
-) -> Array:
-    """Return the number of equal tokens (N1, N2) of slices of two sets of samples."""
-    left, right = input_slice(data1, name1, place1), input_slice(data2, name2, place2)
-    found = np.zeros((len(left), len(right)))
+def matched(left: Array, right: Array, out: Array) -> None:
+    """Write the numbers of equal entries (N1, N2) of rows to ``out``."""
+    out[...] = 0.0
     for a, b in zip(left.T, right.T, strict=True):
-        found += a[:, None] == b[None, :]
-    return found
+        out += a[:, None] == b[None, :]
 
 
 def softmax_share(position: int, scores: Sequence[Any], masks: Sequence[Any]) -> Array:
