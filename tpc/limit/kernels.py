@@ -244,6 +244,18 @@ def _require_independent_readout(output: Node, entry: Entry, context: MomentCont
             )
 
 
+def require_independence(module: Module) -> None:
+    """Check that backward vectors may count as independent of forward ones.
+
+    Raises:
+        LimitRefusal: they may not.
+    """
+    context = MomentContext(module.params)
+    output = module.output.node
+    _require_no_transposes(output, context)
+    _require_independent_readout(output, (output, (0,) * output.type.rank), context)
+
+
 # -- the tangent kernel ----------------------------------------------------------------------------
 
 

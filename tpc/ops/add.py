@@ -41,6 +41,14 @@ class Add(Op):
         parts = ((x, index[len(index) - x.type.rank :]) for x in node.operands)
         return Polynomial(tuple((Coefficient.of(1), (part,)) for part in parts))
 
+    def addends(self, node: Node) -> Sequence[tuple[Coefficient, Node]]:
+        return [(Coefficient.of(1), x) for x in node.operands]
+
+    def independent(self, node: Node, axis: int) -> bool:
+        return all(
+            x.type.rank == node.type.rank and x.op.independent(x, axis) for x in node.operands
+        )
+
     def evaluate(self, node: Node, arrays: Sequence[Array], context: EvalContext) -> Array:
         x, y = (align(a, o.type, node.type) for a, o in zip(arrays, node.operands, strict=True))
         return x + y

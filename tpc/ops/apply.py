@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from tpc.ir.node import make
 from tpc.ir.types import TensorType
-from tpc.ops.base import EvalContext, Op, require_real
+from tpc.ops.base import EvalContext, MissingRule, Op, require_real
 from tpc.ops.multiply import multiply
 
 if TYPE_CHECKING:
+    from tpc.covariance.arrays import Value
+    from tpc.covariance.engine import View
     from tpc.ir.node import Node
     from tpc.limit.forms import Form, Index
     from tpc.limit.moments import MomentContext
@@ -40,6 +42,12 @@ class Apply(Op):
         from tpc.limit.forms import Function
 
         return Function(node.attrs["activation"], (node.operands[0], index))
+
+    def covariance(self, left: Node, right: Node, modes: str, view: View) -> Value:
+        if left.attrs != right.attrs:
+            raise MissingRule(left, "limit", "covariances of two different nonlinearities")
+        phi = left.attrs["activation"]
+        return view.nonlinear(left.operands[0], right.operands[0], phi, modes)
 
     def evaluate(self, node: Node, arrays: Sequence[Array], context: EvalContext) -> Array:
         result: Array = node.attrs["activation"].numpy(arrays[0])

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from tpc.covariance.arrays import Value
+    from tpc.covariance.engine import View
+    from tpc.exact import Coefficient
     from tpc.ir.module import ParamSpec
     from tpc.ir.node import Node
     from tpc.ir.types import TensorType
@@ -99,6 +102,9 @@ class Op(ABC):
     #: is still that weight, so that ``U[ids]`` plays the role of U.
     transparent: ClassVar[bool] = False
 
+    #: Whether ``covariance`` takes modes that sum over positions (S and A).
+    sums_positions: ClassVar[bool] = False
+
     @abstractmethod
     def infer(self, operands: tuple[TensorType, ...], attrs: Mapping[str, Any]) -> TensorType:
         """Return the result's type.
@@ -130,6 +136,22 @@ class Op(ABC):
         of pairs of entries follow from the forms alone.
         """
         raise MissingRule(node, "limit")
+
+    def covariance(self, left: Node, right: Node, modes: str, view: View) -> Value:
+        """Return covariances and tangents over pairs of positions of two nodes of this op.
+
+        ``modes`` says for every axis which pairs are wanted (:mod:`tpc.covariance.arrays`): D and F
+        only, unless the op sums positions itself (``sums_positions``).
+        """
+        raise MissingRule(left, "limit")
+
+    def addends(self, node: Node) -> Sequence[tuple[Coefficient, Node]] | None:
+        """Return the terms of a linear combination, which may lack axes in front, or None."""
+        return None
+
+    def independent(self, node: Node, axis: int) -> bool:
+        """Whether entries at different positions of an axis are uncorrelated by construction."""
+        return False
 
     def describe(self, attrs: Mapping[str, Any]) -> str:
         """Return the attributes as the printer shows them: those that are set, but not the axes."""

@@ -13,6 +13,8 @@ from tpc.ops.base import OpTypeError, keyword, require_real, same_batch, surface
 from tpc.ops.index_map import IndexMap
 
 if TYPE_CHECKING:
+    from tpc.covariance.arrays import Value
+    from tpc.covariance.engine import View
     from tpc.ir.node import Node
     from tpc.ops.base import Array
 
@@ -21,6 +23,7 @@ class Concat(IndexMap):
     """The operands one after the other along ``axis``, finite or (in all of them) a width."""
 
     name = "concat"
+    sums_positions = True
 
     def infer(self, operands: tuple[TensorType, ...], attrs: Mapping[str, Any]) -> TensorType:
         require_real(operands, "concat")
@@ -47,6 +50,11 @@ class Concat(IndexMap):
         axis = node.attrs["axis"]
         dims = tuple(operand.type.dims[axis] for operand in node.operands)
         return tuple(part(cotangent, axis, dims, member) for member in range(len(dims)))
+
+    def covariance(self, left: Node, right: Node, modes: str, view: View) -> Value:
+        from tpc.covariance.moves import concatenated
+
+        return concatenated(left, right, modes, view)
 
     def move(self, node: Node, arrays: Sequence[Array], lead: int) -> Array:
         import numpy as np

@@ -13,6 +13,8 @@ from tpc.ops.scale import SCALE, scale
 from tpc.ops.transpose import TRANSPOSE
 
 if TYPE_CHECKING:
+    from tpc.covariance.arrays import Value
+    from tpc.covariance.engine import View
     from tpc.ir.node import Node
     from tpc.limit.forms import Form, Index
     from tpc.limit.moments import MomentContext
@@ -34,6 +36,7 @@ class Contract(Op):
     """
 
     name = "contract"
+    sums_positions = True
 
     def infer(self, operands: tuple[TensorType, ...], attrs: Mapping[str, Any]) -> TensorType:
         require_real(operands, "@")
@@ -70,6 +73,18 @@ class Contract(Op):
         from tpc.limit.contraction import contraction
 
         return contraction(node, index, context)
+
+    def covariance(self, left: Node, right: Node, modes: str, view: View) -> Value:
+        from tpc.covariance.contraction import contraction
+
+        return contraction(left, right, modes, view)
+
+    def independent(self, node: Node, axis: int) -> bool:
+        from tpc.limit.contraction import weight_below
+
+        label = node.attrs["out"][axis]
+        sides = zip(node.operands, (node.attrs["left"], node.attrs["right"]), strict=True)
+        return any(weight_below(x) is not None and label in labels for x, labels in sides)
 
     def evaluate(self, node: Node, arrays: Sequence[Array], context: EvalContext) -> Array:
         left, right, out = node.attrs["left"], node.attrs["right"], node.attrs["out"]

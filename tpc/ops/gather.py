@@ -11,6 +11,8 @@ from tpc.ops.base import EvalContext, Op, OpTypeError, require_real, same_batch
 from tpc.ops.scale import SCALE, scale
 
 if TYPE_CHECKING:
+    from tpc.covariance.arrays import Value
+    from tpc.covariance.engine import View
     from tpc.ir.node import Node
     from tpc.limit.forms import Form, Index
     from tpc.limit.moments import MomentContext
@@ -43,6 +45,14 @@ class Gather(Op):
         from tpc.limit.contraction import lookup
 
         return lookup(node, index, context)
+
+    def covariance(self, left: Node, right: Node, modes: str, view: View) -> Value:
+        from tpc.covariance.leaves import lookup
+
+        return lookup(left, right, modes, view)
+
+    def independent(self, node: Node, axis: int) -> bool:
+        return axis >= node.operands[1].type.rank
 
     def evaluate(self, node: Node, arrays: Sequence[Array], context: EvalContext) -> Array:
         import numpy as np

@@ -13,6 +13,8 @@ from tpc.ops.index_map import IndexMap
 from tpc.ops.scale import SCALE, scale
 
 if TYPE_CHECKING:
+    from tpc.covariance.arrays import Value
+    from tpc.covariance.engine import View
     from tpc.ir.node import Node
     from tpc.ops.base import Array
 
@@ -21,6 +23,7 @@ class Index(IndexMap):
     """``x[t]``: 0-based ``position`` along ``axis``, which disappears."""
 
     name = "index"
+    sums_positions = True
 
     def infer(self, operands: tuple[TensorType, ...], attrs: Mapping[str, Any]) -> TensorType:
         (x,) = operands
@@ -43,6 +46,15 @@ class Index(IndexMap):
         axis, position = node.attrs["axis"], node.attrs["position"]
         dim = node.operands[0].type.dims[axis]
         return (place(repeat(cotangent, ((axis, finite(1)),)), axis, position, dim),)
+
+    def covariance(self, left: Node, right: Node, modes: str, view: View) -> Value:
+        from tpc.covariance.moves import indexed
+
+        return indexed(left, right, modes, view)
+
+    def independent(self, node: Node, axis: int) -> bool:
+        before = axis + int(axis >= node.attrs["axis"])
+        return node.operands[0].op.independent(node.operands[0], before)
 
     def move(self, node: Node, arrays: Sequence[Array], lead: int) -> Array:
         result: Array = arrays[0].take(node.attrs["position"], axis=node.attrs["axis"] + lead)

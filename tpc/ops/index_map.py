@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from tpc.covariance.arrays import Value
+    from tpc.covariance.engine import View
     from tpc.ir.node import Node
     from tpc.limit.forms import Form, Index
     from tpc.limit.moments import MomentContext
@@ -40,6 +42,12 @@ class IndexMap(Op):
 
         source = context.source(node, index)
         return Polynomial(()) if source is None else same(source)
+
+    def covariance(self, left: Node, right: Node, modes: str, view: View) -> Value:
+        """Return the covariances of the entries that are moved here."""
+        from tpc.covariance.moves import gathered
+
+        return gathered(left, right, modes, view)
 
     def evaluate(self, node: Node, arrays: Sequence[Array], context: EvalContext) -> Array:
         """Move the arrays; unbatched operands of a batched result are repeated."""

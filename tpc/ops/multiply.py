@@ -14,6 +14,8 @@ from tpc.ops.fill import FILL
 from tpc.ops.scale import SCALE, scale
 
 if TYPE_CHECKING:
+    from tpc.covariance.arrays import Value
+    from tpc.covariance.engine import View
     from tpc.ir.node import Node
     from tpc.limit.forms import Form, Index
     from tpc.limit.moments import MomentContext
@@ -45,6 +47,11 @@ class Multiply(Op):
 
         parts = tuple((x, index[len(index) - x.type.rank :]) for x in node.operands)
         return Polynomial(((Coefficient.of(1), parts),))
+
+    def covariance(self, left: Node, right: Node, modes: str, view: View) -> Value:
+        from tpc.covariance.products import product
+
+        return product(left, right, modes, view)
 
     def evaluate(self, node: Node, arrays: Sequence[Array], context: EvalContext) -> Array:
         x, y = (align(a, o.type, node.type) for a, o in zip(arrays, node.operands, strict=True))

@@ -11,6 +11,8 @@ from tpc.ir.types import Dim, TensorType
 from tpc.ops.base import Op
 
 if TYPE_CHECKING:
+    from tpc.covariance.arrays import Value
+    from tpc.covariance.engine import View
     from tpc.ir.node import Node
     from tpc.limit.forms import Form, Index
     from tpc.limit.moments import MomentContext
@@ -46,6 +48,11 @@ class Param(Op):
         if spec.init == "one":
             return constant(Coefficient.of(1))
         return Gaussian(spec.name, ((index, None),))
+
+    def covariance(self, left: Node, right: Node, modes: str, view: View) -> Value:
+        from tpc.covariance.leaves import weight
+
+        return weight(left, right, modes, view)
 
 
 PARAM = Param()

@@ -13,6 +13,8 @@ from tpc.ops.scale import SCALE, scale
 from tpc.ops.sum import total
 
 if TYPE_CHECKING:
+    from tpc.covariance.arrays import Value
+    from tpc.covariance.engine import View
     from tpc.ir.node import Node
     from tpc.limit.forms import Form, Index
     from tpc.limit.moments import MomentContext
@@ -25,6 +27,7 @@ class Repeat(Op):
     """Repeat a value along new axes, given as (position in the result, axis) pairs."""
 
     name = "repeat"
+    sums_positions = True
     transparent = True
 
     def infer(self, operands: tuple[TensorType, ...], attrs: Mapping[str, Any]) -> TensorType:
@@ -45,6 +48,11 @@ class Repeat(Op):
         new = {position for position, _ in node.attrs["axes"]}
         kept = tuple(place for axis, place in enumerate(index) if axis not in new)
         return same((node.operands[0], kept))
+
+    def covariance(self, left: Node, right: Node, modes: str, view: View) -> Value:
+        from tpc.covariance.moves import repeated
+
+        return repeated(left, right, modes, view)
 
     def evaluate(self, node: Node, arrays: Sequence[Array], context: EvalContext) -> Array:
         import numpy as np

@@ -14,6 +14,8 @@ from tpc.ops.index_map import IndexMap
 from tpc.ops.scale import SCALE, scale
 
 if TYPE_CHECKING:
+    from tpc.covariance.arrays import Value
+    from tpc.covariance.engine import View
     from tpc.ir.node import Node
     from tpc.ops.base import Array
 
@@ -27,6 +29,7 @@ class Reshape(IndexMap):
     """
 
     name = "reshape"
+    sums_positions = True
 
     def infer(self, operands: tuple[TensorType, ...], attrs: Mapping[str, Any]) -> TensorType:
         (x,) = operands
@@ -49,6 +52,11 @@ class Reshape(IndexMap):
             groups.append((len(dims), node.operands[0].type.dims[start : start + count]))
             start += count
         return (reshape(cotangent, tuple(groups)),)
+
+    def covariance(self, left: Node, right: Node, modes: str, view: View) -> Value:
+        from tpc.covariance.moves import reshaped
+
+        return reshaped(left, right, modes, view)
 
     def move(self, node: Node, arrays: Sequence[Array], lead: int) -> Array:
         (x,) = arrays

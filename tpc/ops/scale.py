@@ -41,6 +41,12 @@ class Scale(Op):
 
         return Polynomial(((node.attrs["coefficient"], ((node.operands[0], index),)),))
 
+    def addends(self, node: Node) -> Sequence[tuple[Coefficient, Node]]:
+        return [(node.attrs["coefficient"], node.operands[0])]
+
+    def independent(self, node: Node, axis: int) -> bool:
+        return node.operands[0].op.independent(node.operands[0], axis)
+
     def evaluate(self, node: Node, arrays: Sequence[Array], context: EvalContext) -> Array:
         return numeric(node.attrs["coefficient"], context.width) * arrays[0]
 

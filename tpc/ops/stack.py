@@ -11,6 +11,8 @@ from tpc.ops.base import OpTypeError, require_real, same_batch, surface, values
 from tpc.ops.index_map import IndexMap
 
 if TYPE_CHECKING:
+    from tpc.covariance.arrays import Value
+    from tpc.covariance.engine import View
     from tpc.ir.node import Node
     from tpc.ops.base import Array
 
@@ -19,6 +21,7 @@ class Stack(IndexMap):
     """``result[i] = operand_i``."""
 
     name = "stack"
+    sums_positions = True
 
     def infer(self, operands: tuple[TensorType, ...], attrs: Mapping[str, Any]) -> TensorType:
         require_real(operands, "stack")
@@ -34,6 +37,11 @@ class Stack(IndexMap):
         from tpc.ops.index import index
 
         return tuple(index(cotangent, 0, position) for position in range(len(node.operands)))
+
+    def covariance(self, left: Node, right: Node, modes: str, view: View) -> Value:
+        from tpc.covariance.moves import stacked
+
+        return stacked(left, right, modes, view)
 
     def move(self, node: Node, arrays: Sequence[Array], lead: int) -> Array:
         import numpy as np

@@ -10,6 +10,8 @@ from tpc.ir.types import TensorType
 from tpc.ops.base import EvalContext, Op, surface, value
 
 if TYPE_CHECKING:
+    from tpc.covariance.arrays import Value
+    from tpc.covariance.engine import View
     from tpc.ir.node import Node
     from tpc.limit.forms import Form, Index
     from tpc.limit.moments import MomentContext
@@ -22,6 +24,7 @@ class StopGradient(Op):
     """``x``, with derivative zero by decree (first-order MAML cuts second derivatives with it)."""
 
     name = "stop_gradient"
+    sums_positions = True
     transparent = True
 
     def infer(self, operands: tuple[TensorType, ...], attrs: Mapping[str, Any]) -> TensorType:
@@ -37,6 +40,12 @@ class StopGradient(Op):
         from tpc.limit.forms import same
 
         return same((node.operands[0], index))
+
+    def covariance(self, left: Node, right: Node, modes: str, view: View) -> Value:
+        """Return the covariances of what is held fixed; nothing moves."""
+        from tpc.covariance.arrays import Value
+
+        return Value(view.request(left.operands[0], right.operands[0], modes).kernel)
 
     def evaluate(self, node: Node, arrays: Sequence[Array], context: EvalContext) -> Array:
         return arrays[0]

@@ -9,11 +9,13 @@ from tpc.exact import Affine, Coefficient, Constant
 from tpc.ir.node import make
 from tpc.ir.types import TensorType
 from tpc.ops.axes import check_axes
-from tpc.ops.base import EvalContext, Op, option, require_real, surface, value
+from tpc.ops.base import EvalContext, MissingRule, Op, option, require_real, surface, value
 from tpc.ops.fill import FILL, fill
 from tpc.ops.scale import SCALE, scale
 
 if TYPE_CHECKING:
+    from tpc.covariance.arrays import Value
+    from tpc.covariance.engine import View
     from tpc.ir.node import Node
     from tpc.limit.forms import Form, Index
     from tpc.limit.moments import MomentContext
@@ -26,6 +28,7 @@ class Sum(Op):
     """``sum_i x_..i..`` over the axes in attribute ``axes`` (finite or width; a plain sum)."""
 
     name = "sum"
+    sums_positions = True
 
     def infer(self, operands: tuple[TensorType, ...], attrs: Mapping[str, Any]) -> TensorType:
         (x,) = operands
@@ -48,6 +51,16 @@ class Sum(Op):
         from tpc.limit.contraction import summed
 
         return summed(node.operands[0], node.attrs["axes"], index)
+
+    def covariance(self, left: Node, right: Node, modes: str, view: View) -> Value:
+        """Return sums over all pairs of positions of the axes that are summed."""
+        axes = left.attrs["axes"]
+        if axes != right.attrs["axes"]:
+            raise MissingRule(left, "limit", "covariances of sums over different axes")
+        rest = iter(modes)
+        x, y = left.operands[0], right.operands[0]
+        inner = "".join("A" if k in axes else next(rest) for k in range(x.type.rank))
+        return view.request(x, y, inner)
 
     def evaluate(self, node: Node, arrays: Sequence[Array], context: EvalContext) -> Array:
         shift = int(node.operands[0].type.batched)

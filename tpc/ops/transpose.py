@@ -12,6 +12,8 @@ from tpc.ops.index_map import IndexMap
 from tpc.ops.scale import SCALE, scale
 
 if TYPE_CHECKING:
+    from tpc.covariance.arrays import Value
+    from tpc.covariance.engine import View
     from tpc.ir.node import Node
     from tpc.ops.base import Array
     from tpc.scaling.interpret import ScalingContext
@@ -22,6 +24,7 @@ class Transpose(IndexMap):
     """Axis i of the result is axis ``order[i]`` of the operand (width axes too)."""
 
     name = "transpose"
+    sums_positions = True
 
     def infer(self, operands: tuple[TensorType, ...], attrs: Mapping[str, Any]) -> TensorType:
         (x,) = operands
@@ -39,6 +42,14 @@ class Transpose(IndexMap):
         widths = node.operands[0].type.width_axes
         order = [axis for axis in node.attrs["order"] if axis in widths]
         return sizes[0] if order == sorted(order) else context.transposed(sizes[0])
+
+    def covariance(self, left: Node, right: Node, modes: str, view: View) -> Value:
+        from tpc.covariance.moves import transposed
+
+        return transposed(left, right, modes, view)
+
+    def independent(self, node: Node, axis: int) -> bool:
+        return node.operands[0].op.independent(node.operands[0], node.attrs["order"][axis])
 
     def move(self, node: Node, arrays: Sequence[Array], lead: int) -> Array:
         order = node.attrs["order"]

@@ -15,6 +15,8 @@ from tpc.ops.index_map import IndexMap
 from tpc.ops.scale import SCALE, scale
 
 if TYPE_CHECKING:
+    from tpc.covariance.arrays import Value
+    from tpc.covariance.engine import View
     from tpc.ir.node import Node
     from tpc.limit.forms import Form, Index
     from tpc.limit.moments import MomentContext
@@ -96,6 +98,7 @@ class Windows(IndexMap):
     """``result[.., o, j, ..] = x[.., position(o, j), ..]``: an axis becomes two."""
 
     name = "windows"
+    sums_positions = True
 
     def infer(self, operands: tuple[TensorType, ...], attrs: Mapping[str, Any]) -> TensorType:
         (x,) = operands
@@ -109,6 +112,11 @@ class Windows(IndexMap):
 
     def vjp(self, node: Node, cotangent: Node) -> tuple[Node | None, ...]:
         return (fold(cotangent, node.attrs["axis"], node.attrs["layout"]),)
+
+    def covariance(self, left: Node, right: Node, modes: str, view: View) -> Value:
+        from tpc.covariance.moves import windowed
+
+        return windowed(left, right, modes, view)
 
     def move(self, node: Node, arrays: Sequence[Array], lead: int) -> Array:
         import numpy as np
@@ -155,6 +163,11 @@ class Fold(Op):
         ]
         (x,) = node.operands
         return Polynomial(tuple((Coefficient.of(1), ((x, place),)) for place in readers))
+
+    def covariance(self, left: Node, right: Node, modes: str, view: View) -> Value:
+        from tpc.covariance.moves import folded
+
+        return folded(left, right, modes, view)
 
     def evaluate(self, node: Node, arrays: Sequence[Array], context: EvalContext) -> Array:
         import numpy as np

@@ -1,0 +1,208 @@
+"""Running a plan: numbers of single samples first, then pairs of samples, block by block."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tpc.covariance.arrays import Array, Block, Step
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from tpc.covariance.kernel import PositionKernel
+
+    Numbers = NDArray[np.float64]
+
+CACHE = 131_072
+"""Numbers that the arrays of one block may hold together where they can be that few (1 MB)."""
+MOST = 4096
+"""Pairs per block at most."""
+
+
+def evaluate(kernel: PositionKernel, X: Any, X2: Any, tolerance: float) -> Numbers:
+    """Return the kernel between samples: see :meth:`PositionKernel.evaluate`."""
+    data = samples(kernel.inputs, X)
+    other = data if X2 is None else samples(kernel.inputs, X2)
+    count, count2 = (len(next(iter(d.values()))) for d in (data, other))
+    found = np.zeros((count, count2, *kernel.kept, *kernel.kept))
+    if kernel.root is None:
+        return found
+    root = kernel.root.array
+    steps = ordered([root])
+    cross = [s for s in steps if not s.single]
+    needed = list(dict.fromkeys(side for s in cross for side in s.sides))
+    singles = ordered(needed)
+    left = describe(singles, needed, data, count, tolerance)
+    right = left if X2 is None else describe(singles, needed, other, count2, tolerance)
+    if X2 is None:
+        rows, columns = np.triu_indices(count)
+    else:
+        rows, columns = (a.ravel() for a in np.indices((count, count2)))
+    program = Program(cross, [root])
+    place = _Placing(kernel, found, X2 is None)
+
+    def part(where: slice) -> None:
+        block = Block(rows[where], columns[where], left, right, {}, tolerance)
+        place.put(block, program.run(block)[root])
+
+    in_threads(part, blocks(rows.size, program.size))
+    return found
+
+
+def describe(
+    singles: Sequence[Step],
+    needed: Sequence[Array],
+    data: Mapping[str, Any],
+    count: int,
+    tol: float,
+) -> dict[Array, Numbers]:
+    """Return the numbers of single samples that pairs look up, a row for every sample."""
+    program = Program(singles, needed)
+    found = {array: np.empty((count, *array.shape)) for array in needed}
+
+    def part(where: slice) -> None:
+        own = np.arange(where.stop - where.start)
+        inside = {name: values[where] for name, values in data.items()}
+        table: dict[Array, Numbers] = {}
+        values = program.run(Block(own, own, table, table, inside, tol), table)
+        for array in needed:
+            found[array][where] = values[array]
+
+    in_threads(part, blocks(count, program.size))
+    return found
+
+
+class _Placing:
+    """Where the kernel of pairs goes in the result."""
+
+    def __init__(self, kernel: PositionKernel, found: Numbers, symmetric: bool) -> None:
+        assert kernel.root is not None
+        self.found, self.symmetric, self.factor = found, symmetric, kernel.root.factor
+        self.kept = kernel.kept
+        self.modes = kernel.modes
+
+    def put(self, block: Block, values: Numbers) -> None:
+        """Write the values of a block, and their mirror image where the two sets are the same."""
+        first: tuple[Any, ...] = (slice(None),)
+        for mode in self.modes:
+            first += (0,) if mode == "D" else (slice(None), slice(None))
+        array = self.factor * values[first]
+        rank = len(self.kept)
+        axes = [0, *range(1, 2 * rank, 2), *range(2, 2 * rank + 1, 2)]
+        own = array.transpose(axes)
+        wide = (len(own), *self.kept, *self.kept)
+        self.found[block.rows, block.columns] = np.broadcast_to(own, wide)
+        if self.symmetric:
+            back = own.transpose(0, *range(1 + rank, 1 + 2 * rank), *range(1, 1 + rank))
+            self.found[block.columns, block.rows] = np.broadcast_to(back, wide)
+
+
+class Program:
+    """Steps in order. Buffers are used again after the last step that reads them."""
+
+    def __init__(self, steps: Sequence[Step], results: Iterable[Array]) -> None:
+        self.steps = list(steps)
+        last: dict[Array, int] = {}
+        for number, step in enumerate(self.steps):
+            for array in step.outputs:
+                last[array] = number
+            for array in (*step.inputs, *(step.sides if step.single else ())):
+                last[array] = number
+        for array in results:
+            last[array] = len(self.steps)
+        self.ending: list[list[Array]] = [[] for _ in range(len(self.steps) + 1)]
+        for array, number in last.items():
+            self.ending[number].append(array)
+        self.size = self._peak()
+
+    def _peak(self) -> int:
+        """Return how many numbers per pair live at the same time, at most."""
+        live = most = 1
+        for number, step in enumerate(self.steps):
+            live += sum(array.size for array in step.outputs)
+            most = max(most, live)
+            live -= sum(array.size for array in self.ending[number])
+        return most
+
+    def run(self, block: Block, table: dict[Array, Numbers] | None = None) -> dict[Array, Numbers]:
+        """Return the arrays that are left after the last step."""
+        count = block.rows.size
+        values: dict[Array, Numbers] = {} if table is None else table
+        free: dict[int, list[Numbers]] = {}
+        for number, step in enumerate(self.steps):
+            outs = []
+            for array in step.outputs:
+                stock = free.get(array.size)
+                flat = stock.pop() if stock else np.empty(count * array.size)
+                outs.append(flat.reshape(count, *array.shape))
+            step.run(block, [values[array] for array in step.inputs], outs)
+            values.update(zip(step.outputs, outs, strict=True))
+            for array in self.ending[number]:
+                free.setdefault(array.size, []).append(values.pop(array).reshape(-1))
+        return values
+
+
+def ordered(roots: Sequence[Array]) -> list[Step]:
+    """Return all steps behind arrays, each after those that it needs."""
+    found: dict[Step, None] = {}
+    stack = [(root.step, False) for root in reversed(roots)]
+    while stack:
+        step, ready = stack.pop()
+        if step in found:
+            continue
+        if ready:
+            found[step] = None
+            continue
+        stack.append((step, True))
+        stack += [(a.step, False) for a in (*step.inputs, *step.sides) if a.step not in found]
+    return list(found)
+
+
+def blocks(count: int, size: int) -> list[slice]:
+    """Return ranges of pairs, as long as their arrays stay in a cache; at least one for a core."""
+    length = max(1, min(MOST, CACHE // size, -(-count // threads())))
+    return [slice(start, min(start + length, count)) for start in range(0, count, length)]
+
+
+def threads() -> int:
+    """Return the number of threads that may run."""
+    return int(os.environ.get("NUMBA_NUM_THREADS") or os.cpu_count() or 1)
+
+
+def in_threads(function: Any, parts: Sequence[slice]) -> None:
+    """Run a function on all parts, on all cores: compiled code and NumPy hold no lock."""
+    if threads() == 1 or len(parts) == 1:
+        for part in parts:
+            function(part)
+        return
+    with ThreadPoolExecutor(threads()) as pool:
+        for _ in pool.map(function, parts):
+            pass
+
+
+def samples(inputs: Mapping[str, tuple[int, ...]], X: Any) -> dict[str, Numbers]:
+    """Return samples by input name, checked: finite, of the right shapes, equally many.
+
+    Raises:
+        ValueError: they are not.
+    """
+    if not isinstance(X, dict):
+        if len(inputs) != 1:
+            raise ValueError(f"several inputs: give a dict with {sorted(inputs)}")
+        X = {next(iter(inputs)): X}
+    if sorted(X) != sorted(inputs):
+        raise ValueError(f"inputs are {sorted(inputs)}, not {sorted(X)}")
+    data = {name: np.asarray(X[name], dtype=np.float64) for name in inputs}
+    for name, shape in inputs.items():
+        if data[name].shape[1:] != tuple(shape):
+            raise ValueError(f"{name} has shape {data[name].shape}, not (N, *{tuple(shape)})")
+        if not np.isfinite(data[name]).all():
+            raise ValueError(f"{name} contains NaN or infinity")
+    if len({len(values) for values in data.values()}) != 1:
+        raise ValueError("the inputs have different numbers of samples")
+    return data
