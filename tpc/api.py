@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 from tpc.diagnostics import Diagnostic, Source, TpcError
 from tpc.pipeline import Compilation, emit
@@ -14,12 +14,14 @@ from tpc.syntax import decode
 
 if TYPE_CHECKING:
     import numpy as np
+    from numpy.typing import ArrayLike, NDArray
 
     from tpc.elaborate import Override
     from tpc.feature import FeatureLimit
     from tpc.ir import Module
     from tpc.limit import Limit
     from tpc.limit.flow import Flow
+    from tpc.limit.limit import Request
     from tpc.limit.prediction import Prediction
     from tpc.online import Online
     from tpc.phase import Phase
@@ -224,6 +226,28 @@ class Program:
             TpcError: the program has no such limit, or an op has no limit rule.
         """
         return self.compilation.limit(kind or self._kernel_kind())
+
+    def kernels(
+        self,
+        X: ArrayLike | Mapping[str, ArrayLike],
+        X2: ArrayLike | Mapping[str, ArrayLike] | None = None,
+        *,
+        kinds: Sequence[Literal["nngp", "ntk"]] = ("nngp", "ntk"),
+        diagonal: bool = False,
+        **options: Unpack[Request],
+    ) -> dict[str, NDArray[np.float64]]:
+        """Return kernels between samples by kind, computed in one pass.
+
+        See :meth:`tpc.limit.Limit.evaluate` for the arguments. A file (``out``) holds the kernels
+        one after the other along a first axis.
+
+        Raises:
+            TpcError: the program has no such limit, or as there.
+        """
+        from tpc.limit.limit import evaluate_kinds
+
+        limits = [self.kernel_limit(kind) for kind in kinds]
+        return evaluate_kinds(limits, X, X2, diagonal=diagonal, **options)
 
     def _is_feature(self) -> bool:
         return self.module.loss is not None and self.classify().kind == "feature"

@@ -69,4 +69,18 @@ CODES = (
         "on the error of every step, up to finite times. Losses without curvature bounds can make "
         "it leave the range of numbers.",
     ),
+    Code(
+        "E0979",
+        "a kernel that has no stand-alone module",
+        "Kernels with closed forms and Hermite series are compiled to a module of their own. "
+        "Expectations over several correlated Gaussians are computed by adaptive grids and random "
+        "lattices, which report errors and choose their size by them: they are evaluated by tpc.",
+    ),
+    Code(
+        "E0970",
+        "an unfinished kernel of something else",
+        "A kernel is written to NAME.part, band by band, with what it belongs to beside it; a "
+        "killed run is taken up with --resume. Its program, data, type of numbers and tolerance "
+        "must be the same: bands of two kernels do not make one.",
+    ),
 )
