@@ -47,6 +47,8 @@ class Options:
     resume: bool = False
     plan: Callable[[Plan], None] | None = None
     progress: Callable[[int, int], None] | None = None
+    sampling: float | None = None
+    """Largest standard error of entries that are sampled (:mod:`tpc.limit.pairs`)."""
 
 
 @dataclass(frozen=True)

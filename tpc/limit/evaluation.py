@@ -11,6 +11,7 @@ from tpc.limit import expressions as ex
 from tpc.limit.bands import Options, fill, new_array, pairs, samples_checked
 from tpc.limit.interpret import interpret
 from tpc.limit.kernels import Kernels
+from tpc.limit.pairs import expectations, integrated, integrated_diagonals
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,6 +34,8 @@ def evaluate(limits: Sequence[Limit], X: Any, X2: Any, options: Options) -> Any:
     Raises:
         TpcError: wrong shapes, a tolerance that cannot be met, no room in memory or on the disk.
     """
+    if any(expectations(each.kernels) for each in limits):
+        return integrated(limits, X, X2, options)
     work, shape = _work(limits, X, X2, options)
     if options.out is None:
         target = new_array(shape, options.dtype)
@@ -60,6 +63,8 @@ def diagonals(limits: Sequence[Limit], X: Any, options: Options) -> Array:
     """
     import numpy as np
 
+    if any(expectations(each.kernels) for each in limits):
+        return integrated_diagonals(limits, X, options)
     kernels = joint(limits)
     module = _load(limits, kernels)
     with samples_checked():

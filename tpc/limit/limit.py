@@ -43,6 +43,7 @@ class Request(TypedDict, total=False):
     resume: bool
     plan: Callable[[Plan], None] | None
     progress: Callable[[int, int], None] | None
+    sampling: float | None
 
 
 @dataclass(frozen=True)
@@ -164,7 +165,9 @@ class Limit:
     def module_text(self, tolerance: float) -> str:
         """Return the generated module with another default tolerance."""
         from tpc.codegen import module_source
+        from tpc.limit.pairs import require_none
 
+        require_none(self)
         lines = [
             each if isinstance(each, str) else f"{each.name} = {each.text}"
             for each in shorten(self.equations)
@@ -209,7 +212,8 @@ class Limit:
         bounds the error of every expectation without a closed form, relative to the second moments
         of what is averaged; ``dtype`` "float32" halves the result (computed in float64, rounded
         once: relative error 6e-8); ``memory`` bounds buffers, in bytes; ``out`` is an .npy file to
-        write and map into memory, which ``resume`` takes up after a kill.
+        write and map into memory, which ``resume`` takes up after a kill; ``sampling`` bounds the
+        standard error of entries with expectations over many Gaussians (:meth:`with_errors`).
 
         Raises:
             TpcError: wrong shapes, NaNs, a tolerance that cannot be met, no room in memory or on
@@ -225,6 +229,23 @@ class Limit:
         else:
             raise TypeError("the diagonal is that of samples with themselves: no X2")
         return found[0]  # type: ignore[no-any-return]
+
+    def with_errors(
+        self,
+        X: ArrayLike | Mapping[str, ArrayLike],
+        X2: ArrayLike | Mapping[str, ArrayLike] | None = None,
+        *,
+        tolerance: float = 1e-10,
+        sampling: float | None = None,
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the kernel and the standard error of every entry (zero where none is sampled).
+
+        Raises:
+            TpcError: wrong shapes, NaNs, or a tolerance that cannot be met.
+        """
+        from tpc.limit.pairs import errors_of
+
+        return errors_of(self, X, X2, tolerance, sampling)
 
     @property
     def is_long(self) -> bool:

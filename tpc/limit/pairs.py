@@ -6,7 +6,7 @@ over replicates is the error of the entry itself, whatever it was computed from.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,10 +18,12 @@ from tpc.limit.integrate import STEPS, Rule
 from tpc.limit.interpret import single_values, values_of
 from tpc.limit.samples import checked
 from tpc.runtime.lattice import SIZES
+from tpc.storage import replacing
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from tpc.limit.bands import Options
     from tpc.limit.kernels import Kernels
     from tpc.limit.limit import Limit
 
@@ -83,21 +85,71 @@ def errors_of(
     if not expectations(limit.kernels):
         value = limit.evaluate(X, X2, tolerance=tolerance)
         return value, np.zeros_like(value)
+    left = _samples(limit, X)
+    right = None if X2 is None else _samples(limit, X2)
+    return evaluate(limit.kernels, left, right, tolerance, sampling)
+
+
+def _samples(limit: Limit, X: Any) -> Samples:
     try:
-        left = checked(limit.inputs, X)
-        right = None if X2 is None else checked(limit.inputs, X2)
+        return checked(limit.inputs, X)
     except ValueError as error:
         raise TpcError(Diagnostic("E0961", f"the samples do not fit: {error}")) from error
-    bound = SAMPLING if sampling is None else sampling
-    try:
-        return evaluate(limit.kernels, left, right, tolerance, bound)
-    except ArithmeticError as error:
-        help = f"ask for less: evaluate(..., sampling={10 * bound:g})"
-        raise TpcError(Diagnostic("E0962", str(error), help=help)) from error
+
+
+def integrated(limits: Sequence[Limit], X: Any, X2: Any, options: Options) -> Array:
+    """Return the kernels (kinds, N, N2, axes) of limits with general expectations.
+
+    Raises:
+        TpcError: wrong shapes, NaNs, a tolerance that cannot be met, or a file that cannot be
+            written.
+    """
+    parts = [errors_of(each, X, X2, options.tolerance, options.sampling)[0] for each in limits]
+    found = np.stack(parts).astype(options.dtype, copy=False)
+    if options.out is not None:
+        with replacing(options.out) as file:
+            np.save(file, found[0] if len(limits) == 1 else found)
+    return found
+
+
+def integrated_diagonals(limits: Sequence[Limit], X: Any, options: Options) -> Array:
+    """Return the kernels of samples with themselves, (kinds, N) and the kept axes twice.
+
+    Raises:
+        TpcError: wrong shapes, NaNs, or a tolerance that cannot be met.
+    """
+    parts = []
+    for each in limits:
+        data = _samples(each, X)
+        run = lambda rule, kernels=each.kernels, data=data: _own(kernels, data, rule)  # noqa: E731
+        value, _ = _to_tolerance(each.kernels, run, options.tolerance, options.sampling)
+        parts.append(value)
+    return np.stack(parts).astype(options.dtype, copy=False)
+
+
+def require_none(limit: Limit) -> None:
+    """Refuse to write a stand-alone module for a kernel with general expectations.
+
+    Raises:
+        TpcError: it has some.
+    """
+    if expectations(limit.kernels):
+        raise TpcError(
+            Diagnostic(
+                "E0979",
+                "this kernel has expectations over several Gaussians that are computed by grids "
+                "and lattices: it is not written as a stand-alone module",
+                help="evaluate it here: tpc run --kind nngp, or program.limit(...).evaluate(X)",
+            )
+        )
 
 
 def evaluate(
-    kernels: Kernels, left: Samples, right: Samples | None, tolerance: float, sampling: float
+    kernels: Kernels,
+    left: Samples,
+    right: Samples | None,
+    tolerance: float = 1e-10,
+    sampling: float | None = None,
 ) -> tuple[Array, Array]:
     """Return the kernel (N, N2, kept axes twice) and standard errors (zero where not sampled).
 
@@ -106,21 +158,51 @@ def evaluate(
     mean of the two diagonal entries.
 
     Raises:
-        SamplingError: ``sampling`` is out of reach.
+        TpcError: a tolerance is out of reach.
     """
+
+    def run(rule: Rule) -> tuple[Array, Array, float]:
+        return _evaluate(kernels, left, right, rule)
+
+    value, error = _to_tolerance(kernels, run, tolerance, sampling)
+    shape = (*value.shape[:2], *kernels.kept, *kernels.kept)
+    return value.reshape(shape), error.reshape(shape)
+
+
+def _to_tolerance(
+    kernels: Kernels,
+    run: Callable[[Rule], tuple[Array, Array, float]],
+    tolerance: float,
+    sampling: float | None,
+) -> tuple[Array, Array]:
+    """Run with larger and larger lattices until the largest relative error is met."""
     many = any(e.dimension not in STEPS for e in expectations(kernels))
     kinked: set[Any] = set()
-    for size in SIZES:
-        rule = Rule(max(tolerance, 1e-2 * sampling) if many else tolerance, size, kinked=kinked)
-        rule.quick = many
-        value, error, worst = _evaluate(kernels, left, right, rule)
-        if worst <= sampling:
-            break
-    else:
-        raise SamplingError(sampling, worst)
-    kept = kernels.kept
-    shape = (*value.shape[:2], *kept, *kept)
-    return value.reshape(shape), error.reshape(shape)
+    bound = SAMPLING if sampling is None else sampling
+    try:
+        for size in SIZES:
+            rule = Rule(max(tolerance, 1e-2 * bound) if many else tolerance, size, kinked=kinked)
+            rule.quick = many
+            value, error, worst = run(rule)
+            if worst <= bound:
+                return value, error
+        raise SamplingError(bound, worst)
+    except ArithmeticError as error:
+        help = f"ask for less: evaluate(..., sampling={10 * bound:g})"
+        raise TpcError(Diagnostic("E0962", str(error), help=help)) from error
+
+
+def _own(kernels: Kernels, data: Samples, rule: Rule) -> tuple[Array, Array, float]:
+    """Return the diagonal (N, kept axes twice), its errors, and the largest relative one."""
+    value, error = _diagonal(kernels, data, rule)
+    shape = (-1, *kernels.kept, *kernels.kept)
+    size = int(np.prod(kernels.kept, initial=1))
+    scale = np.sqrt(np.abs(value.reshape(size, size, -1).diagonal()))
+    relative = error.T.reshape(-1, size, size) / np.maximum(
+        scale[:, :, None] * scale[:, None, :], 1e-300
+    )
+    worst = float(relative[error.T.reshape(relative.shape) > 0].max(initial=0.0))
+    return value.T.reshape(shape), error.T.reshape(shape), worst
 
 
 def _evaluate(
