@@ -5,13 +5,68 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 from click.core import ParameterSource
 
-DATA_HELP = "An .npz file, or NAME=array.npy; may be repeated."
+Command = TypeVar("Command", bound=Callable[..., Any])
+_DATA_OPTIONS = (
+    click.option(
+        "--data",
+        "files",
+        multiple=True,
+        metavar="[NAME=]FILE",
+        help="An .npz or .npy file, a folder or .zip of PNG images, a text; may be repeated.",
+    ),
+    click.option(
+        "--test",
+        type=click.FloatRange(0, 1, max_open=True),
+        default=0.0,
+        help="Make this share of the data test points, where they have none.",
+    ),
+    click.option("--most", type=click.IntRange(1), help="Use at most so many training samples."),
+    click.option("--data-seed", type=click.IntRange(0), default=0, help="Of --test and --most."),
+    click.option(
+        "--normalise",
+        is_flag=True,
+        help="Subtract the training mean from real inputs, and scale samples to mean square 1.",
+    ),
+    click.option(
+        "--tokens",
+        type=click.Choice(("characters", "words", "bytes")),
+        default="characters",
+        help="What a text is cut into.",
+    ),
+    click.option("--stride", type=click.IntRange(1), help="Tokens from one window to the next."),
+)
+
+
+def data_options(function: Command) -> Command:
+    """Declare the options that say what data are read and how; they become ``reading``."""
+
+    @wraps(function)
+    def collected(
+        *arguments: Any,
+        test: float,
+        most: int | None,
+        data_seed: int,
+        normalise: bool,
+        tokens: str,
+        stride: int | None,
+        **rest: Any,
+    ) -> Any:
+        from tpc.data import Reading
+
+        reading = Reading(test, most, data_seed, normalise, tokens, stride)
+        return function(*arguments, reading=reading, **rest)
+
+    decorated: Any = collected
+    for option in reversed(_DATA_OPTIONS):
+        decorated = option(decorated)
+    return decorated  # type: ignore[no-any-return]
 
 
 def positive_integers(
@@ -60,7 +115,7 @@ def progress_bar(title: str, total: int) -> Iterator[Callable[[int], None]]:
 
 
 def simulation_data(
-    program: Any, files: Sequence[str], samples: int, loud: bool = True
+    program: Any, files: Sequence[str], samples: int, reading: Any = None, loud: bool = True
 ) -> tuple[Any, Any]:
     """Return training and test arrays from files, or random ones of the program's shapes."""
     from tpc.data import load
@@ -68,7 +123,7 @@ def simulation_data(
 
     if not files:
         return random_data(program.module, samples), None
-    loaded = load(program.module, files)
+    loaded = load(program.module, files, reading)
     if loaded.unused and loud:
         names = ", ".join(loaded.unused)
         click.echo(f"note: the program has no input for {names}; not used", err=True)
@@ -78,6 +133,7 @@ def simulation_data(
 def simulate_command(
     program: Any,
     files: Sequence[str],
+    reading: Any,
     widths: tuple[int, ...],
     seeds: tuple[int, ...],
     steps: int,
@@ -92,7 +148,7 @@ def simulate_command(
     from tpc.report.study import study_text
     from tpc.study import study
 
-    data, test = simulation_data(program, files, samples)
+    data, test = simulation_data(program, files, samples, reading)
     if slopes:
         if batch is not None or against is not None or output is not None:
             raise click.UsageError("--slopes goes with none of --batch, --against and --output")

@@ -9,7 +9,8 @@ from typing import Any, Literal, TypeVar
 
 import click
 
-from tpc.cli_data import DATA_HELP, given, progress_bar
+from tpc.cli_data import data_options, given, progress_bar
+from tpc.cli_kernel import KERNEL, KERNEL_OPTIONS, kernel_command, wants_file
 from tpc.diagnostics import Diagnostic, TpcError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -45,7 +46,6 @@ def _times_of(
 
 
 _OPTIONS = (
-    click.option("--data", "files", multiple=True, metavar="FILE", help=DATA_HELP),
     click.option(
         "--kind", type=click.Choice(("nngp", "ntk", "feature")), help="Default: what classify says."
     ),
@@ -100,7 +100,12 @@ _OPTIONS = (
         help="f before training under the NTK: one draw, or the mean over initialisations.",
     ),
     click.option("--record", multiple=True, help="Keep this value's kernel (feature limit)."),
-    click.option("--output", type=click.Path(path_type=Path), help="Save the arrays as .npz."),
+    click.option(
+        "--output",
+        type=click.Path(path_type=Path),
+        help="Save the arrays as .npz; to an .npy file, kernels only, band by band.",
+    ),
+    *KERNEL_OPTIONS,
 )
 
 
@@ -109,7 +114,7 @@ def run_options(function: Command) -> Command:
     decorated: Any = function
     for option in reversed(_OPTIONS):
         decorated = option(decorated)
-    return decorated  # type: ignore[no-any-return]
+    return data_options(decorated)  # type: ignore[no-any-return]
 
 
 _PREDICTING = ("ridge", "time", "covariance", "centre", "solver")
@@ -118,6 +123,7 @@ _PREDICTING = ("ridge", "time", "covariance", "centre", "solver")
 def run_command(
     program: Any,
     files: Sequence[str],
+    reading: Any,
     kind: str | None,
     steps: int,
     flow: tuple[float, ...] | None,
@@ -136,8 +142,16 @@ def run_command(
         raise click.UsageError(f"training by --steps or --flow makes no use of {refused}")
     if flow is not None and (steps or kind == "feature"):
         raise click.UsageError("--flow has no steps, and is for the kernel regime")
-    loaded = load(program.module, files)
+    kernel = {name: request.pop(name) for name in KERNEL}
+    alone = wants_file(output)
+    loaded = load(program.module, files, reading)
     found: Any
+    if alone and output is not None:
+        if steps or kind == "feature" or flow is not None or any(map(given, _PREDICTING)):
+            raise click.UsageError("an .npy file holds a kernel: for other arrays, NAME.npz")
+        tolerance = request["tolerance"] or 1e-10
+        found = kernel_command(program.kernel_limit(kind), loaded, output, tolerance, kernel)
+        return found.to_json(), found.text()
     if steps or kind == "feature":
         found = _train(program.limit(kind), loaded, output, {"steps": steps, **request})
     elif flow is not None:

@@ -68,4 +68,18 @@ CODES = (
         "the zip file of its part, all with the same number of drawings of one size. The file is "
         "another one than the split was made for, or only a part of it.",
     ),
+    Code(
+        "E0917",
+        "images that do not fit an input",
+        "Images fill inputs of axes [height, width], [height, width, 1 or 3], or [side * side] in "
+        "grey. Larger ones are averaged down to that size; none is enlarged.",
+    ),
+    Code(
+        "E0918",
+        "a text that does not fit an input",
+        "Texts fill integer inputs `[T] in vocab`, as windows of T tokens, or line by line with the "
+        "class before a tab. A text needs more tokens than one window; a test text has no tokens "
+        "that the training text lacks, unless the vocabulary has a number for unknown ones; zeros "
+        "pad sequences at their end.",
+    ),
 )

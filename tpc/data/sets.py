@@ -1,4 +1,4 @@
-"""Reading a user's arrays: .npz and .npy files, named as the program names its inputs.
+"""A user's arrays by the names of a program's inputs: training and test points.
 
 An array called ``test_x`` belongs to input ``x`` at the test points. A target of axes ``[k]`` also
 takes integer class labels ``0..k-1`` of shape (N,), which become one-hot rows.
@@ -6,10 +6,8 @@ takes integer class labels ``0..k-1`` of shape (N,), which become one-hot rows.
 
 from __future__ import annotations
 
-import zipfile
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -25,23 +23,60 @@ TEST_PREFIX = "test_"
 
 @dataclass(frozen=True)
 class DataSet:
-    """Arrays by input name: the training points and, where given, the test points."""
+    """Arrays by input name: the training points and, where given, the test points.
+
+    ``names`` has what the numbers of an input or target stand for: classes, or tokens.
+    """
 
     train: Mapping[str, np.ndarray]
     test: Mapping[str, np.ndarray]
     unused: tuple[str, ...] = ()
+    names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-def load(module: Module, files: Iterable[str]) -> DataSet:
-    """Read data files for a program: ``data.npz``, or ``name=array.npy`` for a single array.
+@dataclass(frozen=True)
+class Reading:
+    """How data are read.
 
-    Raises:
-        TpcError: a file cannot be read, or an array that the program needs is missing.
+    * ``test``: the share of samples that become test points, where the data have none of their own;
+    * ``most``: at most so many training samples; they and the test points are drawn by ``seed``;
+    * ``normalise``: real inputs lose the mean of the training samples, and every sample is scaled
+      to a mean square of one;
+    * ``tokens``: what a text is cut into, "characters", "words" or "bytes";
+    * ``stride``: how many tokens apart the windows of a text start (by default their length).
     """
-    arrays: dict[str, np.ndarray] = {}
-    for file in files:
-        arrays |= _read(file)
-    return split(module, arrays)
+
+    test: float = 0.0
+    most: int | None = None
+    seed: int = 0
+    normalise: bool = False
+    tokens: str = "characters"
+    stride: int | None = None
+
+    def chosen(self, count: int) -> np.ndarray:
+        """Return which of ``count`` samples are used, ascending."""
+        import numpy as np
+
+        wanted = count if self.most is None else round(self.most / (1.0 - self.test))
+        if wanted >= count:
+            return np.arange(count)
+        return np.sort(np.random.default_rng([self.seed, count]).permutation(count)[:wanted])
+
+    def held_out(self, count: int) -> np.ndarray:
+        """Return which of the samples in use are test points, as booleans."""
+        import numpy as np
+
+        number = round(self.test * count)
+        if self.test and not 1 <= number < count:
+            raise TpcError(
+                Diagnostic(
+                    "E0914", f"{count} samples cannot be split into {self.test:g} and the rest"
+                )
+            )
+        result = np.zeros(count, dtype=bool)
+        order = np.random.default_rng([self.seed, count, 1]).permutation(count)
+        result[order[:number]] = True
+        return result
 
 
 def split(module: Module, arrays: Mapping[str, np.ndarray]) -> DataSet:
@@ -89,62 +124,6 @@ def _missing(missing: list[str], arrays: Mapping[str, np.ndarray]) -> Diagnostic
         help=f"the file holds {given}; name arrays as the program names its inputs"
         + (f" ({hint})" if hint else ""),
     )
-
-
-def _read(file: str) -> dict[str, np.ndarray]:
-    name, equals, path = file.partition("=")
-    if equals and name.isidentifier():
-        return {name: _load_array(Path(path))}
-    if file.endswith(".npy"):
-        raise TpcError(
-            Diagnostic(
-                "E0911",
-                f"{file} holds one array, and nothing says which input it is",
-                help=f"give its name: --data x={file}",
-            )
-        )
-    return _load_archive(Path(file))
-
-
-def _load_array(path: Path) -> np.ndarray:
-    import numpy as np
-
-    with _reading(path):
-        loaded = np.load(path, allow_pickle=False)
-        if not isinstance(loaded, np.ndarray):
-            raise ValueError("it is an archive of arrays, not one array")
-        return loaded
-
-
-def _load_archive(path: Path) -> dict[str, np.ndarray]:
-    import numpy as np
-
-    with _reading(path):
-        loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            raise ValueError("it is one array without a name; give it as name=file")
-        with loaded:
-            return {name: loaded[name] for name in loaded.files}
-
-
-class _reading:  # noqa: N801 - reads as a statement: with _reading(path)
-    """Turn what NumPy and the file system raise into a diagnostic."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:
-        faults = (OSError, ValueError, EOFError, zipfile.BadZipFile, MemoryError)
-        if isinstance(error, faults):
-            why = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            if "pickle" in why.lower():
-                why = "it is not an .npy or .npz file of plain numbers"
-            raise TpcError(
-                Diagnostic("E0912", f"cannot read data from {self.path}: {why}")
-            ) from error
 
 
 def _encode(spec: InputSpec, array: np.ndarray) -> np.ndarray:
