@@ -46,7 +46,7 @@ train:
     optimizer sgd(lr = 0.1)
 """
 RNG = np.random.default_rng(0)
-STEP = 1.01 / 255  # images have 8 bits, and their writer rounds down
+STEP = 2 / 255  # images have 8 bits, and their writer rounds down twice
 
 
 def images(axes: str = "4, 4", flat: int = 16, vector: str = "flatten(x)") -> object:
