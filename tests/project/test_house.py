@@ -54,6 +54,7 @@ LAYERS = (
         "api",
         "cli",
         "cli_data",
+        "cli_kernel",
         "cli_run",
         "cli_solve",
         "solved_program",

@@ -2,5 +2,6 @@
 
 from tpc.evaluate.kernels import Evaluation, evaluate
 from tpc.evaluate.training import Training, flow, train
+from tpc.evaluate.written import Written, write_kernels
 
-__all__ = ["Evaluation", "Training", "evaluate", "flow", "train"]
+__all__ = ["Evaluation", "Training", "Written", "evaluate", "flow", "train", "write_kernels"]

@@ -53,7 +53,11 @@ class Options:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run is going to do: sizes in bytes, ``seconds`` as the first band predicts them."""
+    """What a run is going to do: sizes in bytes, ``seconds`` as the first band predicts them.
+
+    ``compiled`` are the seconds that compilation (or reading what an earlier process compiled)
+    took.
+    """
 
     rows: int
     columns: int
@@ -64,6 +68,7 @@ class Plan:
     output: int
     flops: float
     seconds: float = 0.0
+    compiled: float = 0.0
     done: int = 0
 
     @property
@@ -76,11 +81,12 @@ class Plan:
         what = f"{self.matrices} x " if self.matrices > 1 else ""
         half = ", upper half computed and mirrored" if self.symmetric else ""
         start = f", {self.done} done before" if self.done else ""
+        ready = f"; compiled in {self.compiled:.2g} s" if self.compiled > 0.5 else ""
         return (
             f"kernel {what}{self.rows} x {self.columns}{half}: {self.bands} bands of {self.height}"
             f" rows{start}\n"
             f"output {_bytes(self.output)}, buffers {_bytes(self.buffers)}, "
-            f"{self.flops:.2g} floating-point operations, about {_seconds(self.seconds)}"
+            f"{self.flops:.2g} floating-point operations, about {_seconds(self.seconds)}{ready}"
         )
 
 
@@ -128,9 +134,10 @@ def fill(work: Work, target: Any, options: Options, store: Store | None = None) 
     plan = planned(work, target.nbytes, direct, options)
     if store is not None:
         plan = store.opened(plan)
-    clock, pairs_done = time.perf_counter(), 0
     with work.running(plan.height) as band:
         buffer = None if direct else _buffer(work, plan.height)
+        plan = replace(plan, compiled=_warm(work, band, own if direct else buffer, own))
+        clock, pairs_done = time.perf_counter(), 0
         for number in range(plan.done, plan.bands):
             first, last = number * plan.height, min((number + 1) * plan.height, rows)
             source, top = (own, first) if direct else (buffer, 0)
@@ -149,6 +156,15 @@ def fill(work: Work, target: Any, options: Options, store: Store | None = None) 
                 options.plan(replace(plan, seconds=left * (time.perf_counter() - clock)))
             if options.progress is not None:
                 options.progress(number + 1, plan.bands)
+
+
+def _warm(work: Work, band: Any, source: Any, own: Any) -> float:
+    """Compile what is not compiled yet, by an empty band; return how many seconds that took."""
+    clock = time.perf_counter()
+    band(0, 0, source, 0)
+    if work.symmetric:
+        work.mirror(0, 0, source, 0, own)
+    return time.perf_counter() - clock
 
 
 def pairs(first: int, last: int, columns: int, symmetric: bool) -> int:
