@@ -14,6 +14,7 @@ from tpc.ops.multiply import MULTIPLY
 from tpc.ops.param import PARAM
 from tpc.ops.rate import RATE, forward_walk
 from tpc.ops.sum import SUM
+from tpc.parametrize.acting import acting
 
 
 class Role(StrEnum):
@@ -35,6 +36,7 @@ class Role(StrEnum):
 
 def roles(module: Module) -> dict[str, Role]:
     """Return the role of every param of the module."""
+    module = acting(module)
     roots = [value.node for value in (*module.values, *module.outputs)]
     if module.loss is not None:
         roots.append(module.loss)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from tpc.diagnostics import Diagnostic, TpcError
 from tpc.exact import Affine
 from tpc.ops.base import MissingRule
+from tpc.parametrize.acting import acting
 from tpc.scaling.classification import (
     Classification,
     Consumed,
@@ -40,6 +41,7 @@ def classify(module: Module, values: Mapping[str, Fraction] | None = None) -> Cl
     Raises:
         TpcError: an exponent has no value, or an op or optimizer has no rule for exponents.
     """
+    module = acting(module)
     if values:
         module = module.with_exponents({name: Affine.of(q) for name, q in values.items()})
     # powers of the width that expressions hold stay symbolic in the graph: the domain replaces them
@@ -57,7 +59,7 @@ def classify(module: Module, values: Mapping[str, Fraction] | None = None) -> Cl
 
 def read(module: Module, made: Plan, found: Run) -> Classification:
     """Return the classification that a finished numeric run of a module shows."""
-    return _Reader(module, made, found).classification()
+    return _Reader(acting(module), made, found).classification()
 
 
 def analyse(module: Module, domain: Domain, *, shrinking: bool = False) -> tuple[Run, Plan]:
@@ -177,13 +179,13 @@ class _Reader:
     def _verdict(self) -> tuple[Kind, str]:
         if self.run.blown:
             return Kind.UNSTABLE, self._unstable(self.run.blown[0])
+        shrinking = self._shrinks_too_fast()
+        if shrinking is not None:
+            return Kind.UNSTABLE, f"unstable: weight decay takes more than all of {shrinking}"
         if self.run.growing:
             value, step = self.run.growing[0]
             what = self._described(value)
             return Kind.UNSTABLE, f"unstable: {what} grows steadily and blows up at step {step}"
-        shrinking = self._shrinks_too_fast()
-        if shrinking is not None:
-            return Kind.UNSTABLE, f"unstable: weight decay takes more than all of {shrinking}"
         if self.run.vanished:
             what = self._described(self.run.vanished[0])
             return Kind.DEGENERATE, f"degenerate: {what} vanishes at initialisation"

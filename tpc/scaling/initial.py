@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tpc.exact import Affine
+from tpc.parametrize.acting import acting
 from tpc.scaling.classify import analyse
 from tpc.scaling.domain import Split, SymbolicDomain
 from tpc.scaling.polyhedron import Polyhedron
@@ -62,7 +63,7 @@ def degenerate_cells(
         TpcError: an op has no rule for exponents.
     """
     start = Polyhedron(module.exponents, (), (Affine.symbol(s) - f for s, f in at.items()))
-    untrained = replace(module, loss=None, optimizers=())
+    untrained = replace(acting(module), loss=None, optimizers=())
     waiting: list[tuple[Polyhedron, tuple[Affine, ...]]] = [(start, ())]
     for _ in range(_MOST_CELLS):
         if not waiting:

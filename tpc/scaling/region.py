@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from tpc.diagnostics import Diagnostic, TpcError
 from tpc.exact import Affine
+from tpc.parametrize.acting import acting
 from tpc.scaling.classification import Kind
 from tpc.scaling.classify import analyse, moving_features
 from tpc.scaling.domain import Split, SymbolicDomain
@@ -198,6 +199,7 @@ def region(module: Module) -> Region:
     Raises:
         TpcError: an op or optimizer has no rule for exponents, or there are too many parts.
     """
+    module = acting(module)
     waiting = [Polyhedron(module.exponents)]
     cells: list[Cell] = []
     for _ in range(_MOST_CELLS):

@@ -28,6 +28,7 @@ from tpc.ops.batch import batch_mean
 from tpc.ops.input import input_
 from tpc.ops.mean import average
 from tpc.ops.multiply import multiply
+from tpc.parametrize.acting import acting
 from tpc.parametrize.roles import Role, roles
 from tpc.scaling.actions import inner_sites, sites
 from tpc.scaling.classify import missing_rule
@@ -91,7 +92,7 @@ def find(
             iteration does not settle.
     """
     _refuse_symbols(module)
-    ready = _prepared(module)
+    ready = _prepared(acting(module))
     played = roles(module)
     with _diagnosed(ready):
         made = plan(ready)

@@ -160,6 +160,8 @@ class _Step:
             if not self.linear:
                 scales = [self._scale(moment) for moment in self.moments]
                 taken = minimum(domain.difference(taken, scale) for scale in scales)
+            if chosen.optimizer.kind == "spectral":  # all singular values of the weight become one
+                taken = self._shift() + Tropical.constant(domain.half)
             found = found | domain.difference(taken, start)
         return found
 
