@@ -102,6 +102,24 @@ def test_time_runs_from_the_prior_to_the_end(dense: tpc.Program) -> None:
         dense.predict(data, test, time=1.0, solver="cg")
 
 
+def test_kernels_that_do_not_fit_are_mapped_from_a_file(
+    dense: tpc.Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, test = {"x": X, "y": Y}, {"x": XT}
+    expected = dense.predict(data, test, ridge=0.1, covariance=True)
+    assert expected.note == "solved by cholesky"
+    monkeypatch.setattr("tpc.limit.prediction.available", lambda: 0)
+    monkeypatch.setattr("tpc.limit.solving.available", lambda: 0)
+    found = dense.predict(data, test, ridge=0.1, covariance=True)
+    assert isinstance(found.kernel, np.memmap)
+    assert "conjugate gradients" in found.note
+    np.testing.assert_allclose(found.mean, expected.mean, atol=1e-7)
+    np.testing.assert_allclose(found.covariance, expected.covariance, atol=1e-7)
+    for options in ({"ridge": "loo"}, {"time": 1.0}):
+        with pytest.raises(tpc.TpcError, match="eigenvectors"):
+            dense.predict(data, test, **options)
+
+
 @pytest.mark.parametrize("ridge", ["loo", "mll"])
 def test_chosen_ridges_and_centred_targets(dense: tpc.Program, ridge: str) -> None:
     data, test = {"x": X, "y": Y + 5.0}, {"x": XT}

@@ -71,18 +71,21 @@ def evaluate(
     Raises:
         TpcError: data that do not fit the program, or a system that cannot be solved.
     """
+    from tpc.limit.prediction import training_kernel
     from tpc.simulate.data import checked
 
     train, count = checked(module, data.train, limit.inputs, 1)
-    arrays = {"kernel": limit.evaluate(train, tolerance=tolerance)}
+    target = target_of(module)
+    predicts = target is not None and target in data.train and bool(data.test)
+    method: Method = solver if predicts else "cholesky"
+    arrays = {"kernel": training_kernel(limit, train, method, tolerance)}
     numbers: dict[str, float | int] = {"samples": count}
     test: Mapping[str, np.ndarray] = {}
     if data.test:
         test, numbers["test_samples"] = checked(module, data.test, limit.inputs, 1, "test data")
         arrays["kernel_test"] = limit.evaluate(test, train, tolerance=tolerance)
-    target = target_of(module)
     notes: tuple[str, ...] = ()
-    if target is not None and target in data.train and data.test:
+    if predicts and target is not None:
         targets, _ = checked(module, data.train, [target], 1)
         _same_count(len(targets[target]), count)
         found = _predict(

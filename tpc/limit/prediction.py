@@ -5,17 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from tpc.diagnostics import Diagnostic, TpcError
+from tpc.feature.memory import available
 from tpc.limit import expressions as ex
 from tpc.limit.classes import probabilities, sampled_probabilities
 from tpc.limit.layout import Layout, layout
 from tpc.limit.predict import Posterior, ensemble, posterior, tangent
 from tpc.limit.ridge import Ridge, choose_ridge
-from tpc.limit.solving import Method, solve
+from tpc.limit.solving import TILE, Method, factor_fits, solve
 from tpc.simulate.data import checked
 
 if TYPE_CHECKING:
@@ -117,15 +120,14 @@ def predict(
     middle = y.reshape(len(targets), -1).mean(axis=0) if centre else None
     if middle is not None:
         y = y - np.tile(middle.reshape(shape.inner, -1), (len(targets), 1))
+    if isinstance(ridge, str) or (math.isfinite(time) and limit.kind == "ntk"):
+        what = "the choice of a ridge" if isinstance(ridge, str) else "training for a finite time"
+        _require_vectors(what, len(y), solver)
     first, second = kernels or (
-        limit.evaluate(train, tolerance=tolerance),
+        training_kernel(limit, train, solver, tolerance),
         limit.evaluate(test, train, tolerance=tolerance),
     )
     own, far = shape.matrix(first), shape.matrix(second)
-    if solver == "cg" and (math.isfinite(time) and limit.kind == "ntk"):
-        raise _needs_vectors("training for a finite time")
-    if solver == "cg" and isinstance(ridge, str):
-        raise _needs_vectors("the choice of a ridge")
     chosen = choose_ridge(own, y, by=ridge, block=shape.inner) if isinstance(ridge, str) else None
     strength = chosen.ridge if chosen is not None else float(ridge)
     job = _Job(limit, nngp, train, test, shape, tolerance, solver)
@@ -226,11 +228,27 @@ def _outputs(shape: Layout, columns: Array, targets: Array) -> Array:
     return columns.reshape(-1, *targets.shape[1:])
 
 
-def _needs_vectors(what: str) -> TpcError:
-    return TpcError(
-        Diagnostic(
-            "E0968",
-            f"{what} needs the eigenvectors of the kernel, not conjugate gradients",
-            help="take fewer samples, or a ridge and infinite time",
+def _require_vectors(what: str, count: int, solver: Method) -> None:
+    if solver == "cg" or (solver == "auto" and not factor_fits(count, available())):
+        raise TpcError(
+            Diagnostic(
+                "E0968",
+                f"{what} needs the eigenvectors of the kernel, not conjugate gradients",
+                help="take fewer samples, or a ridge and infinite time",
+            )
         )
-    )
+
+
+def training_kernel(
+    limit: Limit, train: Mapping[str, Any], solver: Method, tolerance: float
+) -> Array:
+    """Return the kernel between training points, mapped from a file where it is for cg and large.
+
+    The file is a temporary one that ends with the process.
+    """
+    count = len(next(iter(train.values()))) * layout(limit.module).inner
+    large = 8 * count**2 > TILE and solver == "cg"
+    if not large and (solver == "cholesky" or factor_fits(count, available())):
+        return limit.evaluate(train, tolerance=tolerance)
+    with TemporaryDirectory(prefix="tpc-") as folder:  # a mapped file outlives its name
+        return limit.evaluate(train, tolerance=tolerance, out=Path(folder) / "kernel.npy")
