@@ -12,7 +12,7 @@ def step(z: float) -> float:
 
 def sign(z: float) -> float:
     """Return -1, 0 or 1 for z below, at or above zero."""
-    return float(z > 0.0) - float(z < 0.0)
+    return (1.0 if z > 0.0 else 0.0) - (1.0 if z < 0.0 else 0.0)
 
 
 def sigmoid(z: float) -> float:
