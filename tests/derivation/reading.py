@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 import numpy as np
 
 from tpc.derivation.deriving import Equation, Recursion
 from tpc.derivation.symbols import (
     Applied,
+    CopyMean,
     Entry,
     Expression,
     Factor,
@@ -55,6 +57,11 @@ class Reading:
         }
         for name, rate in recursion.rates.items():
             self.constants[recursion.eta(name).name] = rate.value
+        for each in recursion.stepping.values():
+            self.constants |= {key: value.value for key, value in each.numbers().items()}
+        # entries at all pairs of samples: rows are Z, columns copies of it
+        self.matrices = {name for name, leaf in recursion.leaves().items() if leaf.type.sort > 1}
+        self.paired = False
 
     def run(self, equations: Iterable[Equation], t: int = 0) -> None:
         """Read equations one after the other."""
@@ -73,14 +80,24 @@ class Reading:
 
     def _assign(self, left: Symbol, each: Equation, t: int) -> None:
         samples = range(self.batch) if left.sample is not None else [None]
-        ranges = [range(n) for n in self.extents.get(left.name, ())]
+        ranges = [range(n) for n in self.extents.get(left.name.split("_")[-1], ())]
+        if left.name in self.extents:
+            ranges = [range(n) for n in self.extents[left.name]]
+        if any(axis.kind == "step" for axis in left.axes):
+            (past,) = left.axes
+            ranges = [
+                range(t + 1) if past.name == "s" else range(int(past.name), int(past.name) + 1)
+            ]
         assert len(ranges) == len(left.axes)
         for sample, *axes in itertools.product(samples, *ranges):
-            bound: Bound = {"t": t, "t+1": t + 1}
+            bound: Bound = {"t": t, "t+1": t + 1, "t-1": t - 1}
             bound.update(zip(left.axes, axes, strict=True))
+            bound.update({axis.name: at for axis, at in zip(left.axes, axes, strict=True)})
+            self.paired = left.kind == "Z" and left.name.split("_")[-1] in self.matrices
             if left.sample is not None:
                 bound[left.sample] = sample
             self.known[self._key(left, bound)] = self._value(each, bound)
+            self.paired = False
 
     def _value(self, each: Equation, bound: Bound) -> Array:
         if each.rule == "independent":
@@ -102,9 +119,11 @@ class Reading:
         return (symbol.name, at, *sample, *(self._place(axis, bound) for axis in symbol.axes))
 
     def _step(self, label: Label, bound: Bound) -> int:
-        return int(label.name) if label.name.isdigit() else bound[label.name]
+        return bound[label.name] if label.name in bound else int(label.name)
 
     def _place(self, axis: Label, bound: Bound) -> int:
+        if axis.kind == "step":
+            return self._step(axis, bound)
         return int(axis.name) - 1 if axis.name else bound[axis]
 
     def expression(self, x: Expression, bound: Bound) -> Array:
@@ -146,16 +165,34 @@ class Reading:
 
     def factor(self, factor: Factor, bound: Bound) -> Array:
         match factor:
+            case Symbol(name="delta", axes=(one, other)) if one.kind == "step":
+                return np.asarray(float(self._step(one, bound) == self._step(other, bound)))
             case Symbol(name="delta", axes=(one, other)):
                 return np.asarray(float(bound[one] == bound[other]))
             case Symbol(kind="number"):
-                return np.asarray(self.constants[factor.name])
+                name, _, exponent = factor.name.partition("^")
+                power = {"": 1, "(t+1)": bound["t"] + 1}.get(exponent)
+                return np.asarray(self.constants[name] ** (power or int(exponent)))
             case Symbol(kind="data", sample=sample, axes=axes):
                 assert sample is not None
                 row = np.squeeze(self.data[factor.name][bound[sample]])
                 return np.asarray(row[tuple(self._place(axis, bound) for axis in axes)])
-            case Symbol():
-                return self.known[self._key(factor, bound)]
+            case Symbol(axes=(past,)) if past.kind == "step":  # zero up to its own step
+                return self.known.get(self._key(factor, bound), np.zeros(()))
+            case Symbol(name=name) if name.endswith("'"):
+                return self.known[self._key(replace(factor, name=name[:-1]), bound)].T
+            case Symbol(kind=kind):
+                found = self.known[self._key(factor, bound)]
+                if self.paired and found.ndim == 1:
+                    return found[None, :] if kind == "copy" else found[:, None]
+                return found
+            case CopyMean(inside=inside):
+                self.paired = True
+                pairs = np.broadcast_to(self.expression(inside, bound), 2 * (self.samples,))
+                self.paired = False
+                return pairs.mean(axis=1)
+            case Entry(name="sign", arguments=(inside,)):
+                return np.sign(self.expression(inside, bound))
             case Image(part="hat"):
                 place = self._drawn(factor, bound)
                 return self.hats[factor.weight, factor.transposed][place][1]

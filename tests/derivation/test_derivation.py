@@ -191,8 +191,6 @@ def test_latex_is_balanced() -> None:
 
 
 def test_what_has_no_rule_is_named() -> None:
-    with pytest.raises(TpcError, match="optimizer adam of `U`"):
-        derivation(perceptron(1, optimizer="adam(lr = 0.1)"))
     text = "width n\nparametrization ntk\ninput x : [1]\nparam U : [n, 1]\ndef f(x) = mean(U @ x)\n"
     with pytest.raises(TpcError, match="no train"):
         derivation(module_of(text))

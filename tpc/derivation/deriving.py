@@ -14,13 +14,14 @@ becomes ``-eta Z^u E[Z^v Z^x]``.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+from tpc.derivation.optimizing import Line, Stepping, refused
 from tpc.derivation.powers import Powers, powers
 from tpc.derivation.products import dot_part
-from tpc.derivation.sheet import Sheet
+from tpc.derivation.sheet import Grown, Sheet
 from tpc.derivation.symbols import (
     NEXT,
     NOW,
@@ -32,7 +33,6 @@ from tpc.derivation.symbols import (
     Entry,
     Expression,
     Image,
-    Label,
     Mean,
     S,
     Slope,
@@ -46,8 +46,8 @@ from tpc.derivation.symbols import (
 )
 from tpc.derivation.vocabulary import Vocabulary
 from tpc.derivation.walking import Use, Walk
-from tpc.diagnostics import Diagnostic, TpcError
 from tpc.exact import Constant
+from tpc.feature.matrix import Dense, Matrix
 from tpc.feature.value import Exponent, Value, plus
 from tpc.ops.param import PARAM
 from tpc.optimizers.settings import Settings, settings
@@ -82,8 +82,9 @@ class Recursion:
 
     def __init__(self, module: Module) -> None:
         self.module = module
-        self.plan = {name: found for name in module.trained if (found := _sgd(module, name))}
+        self.plan = {name: found for name in module.trained if (found := _settings(module, name))}
         self.rates = {name: each.rate.constant for name, each in self.plan.items()}
+        self.stepping = self._stepping()
         self.vocabulary = Vocabulary(module)
         self.powers: Powers = powers(module)
         first = self._walk(None, {}, ())
@@ -91,13 +92,33 @@ class Recursion:
         zeroth = self._walk(0, {}, self.uses)
         self.walks = {
             FIRST: zeroth,
-            SECOND: self._walk(1, self._updates(zeroth, step(0)), self.uses),
-            GENERAL: self._walk(None, self._updates(first, PAST), self.uses),
+            SECOND: self._walk(1, self._updates(zeroth, 1), self.uses),
+            GENERAL: self._walk(None, self._updates(first, None), self.uses),
         }
         self.equations = tuple(self._all())
 
+    def _stepping(self) -> dict[str, Stepping]:
+        found = {
+            name: Stepping(self.module, name, each, self.eta(name))
+            for name, each in self.plan.items()
+        }
+        values: dict[str, set[Constant]] = {}
+        for each in found.values():
+            for number_, value in each.numbers().items():
+                values.setdefault(number_, set()).add(value)
+        if all(len(each) == 1 for each in values.values()):
+            return found
+        return {name: replace(each, suffix=f"_{name}") for name, each in found.items()}
+
     def _walk(self, time: int | None, updates: Mapping[str, Sheet], uses: tuple[Use, ...]) -> Walk:
-        made = Walk(self.module, self.vocabulary, self.powers, time, updates, uses)
+        at = NOW if time is None else step(time)
+        matrices = {name for name, spec in self.module.params.items() if spec.type.sort > 1}
+        kept = {
+            name: each.symbol("a", at)
+            for name, each in self.stepping.items()
+            if each.decays and name in matrices and time != 0
+        }
+        made = Walk(self.module, self.vocabulary, self.powers, time, updates, uses, kept)
         return made.run()
 
     def eta(self, name: str) -> Symbol:
@@ -105,21 +126,34 @@ class Recursion:
         alike = len(set(self.rates.values())) == 1
         return Symbol("eta" if alike else f"eta_{name}", "number")
 
-    def _updates(self, walk: Walk, at: Label) -> dict[str, Sheet]:
-        """Return what has been added to matrices: gradients of one step, or of all earlier ones."""
+    def _updates(self, walk: Walk, time: int | None) -> dict[str, Sheet]:
+        """Return what has been added to matrices by a step: gradients of all earlier ones."""
         found = {}
-        for name, each in self.plan.items():
+        for name, each in self.stepping.items():
             sheet = walk.sheet(self.vocabulary.gradients[name])
             if sheet is None:
                 continue
-            multiplier = self.module.params[name].mult ** 2
-            size = self.module.params[name].multiplier.power.const * 2 + each.rate.power.const
-            past = at is PAST
-            moved = sheet.at(
-                {walk.now: S if past else at}, *((PAST,) if past else ()), factor=self.eta(name)
-            )
-            found[name] = moved.scaled(-multiplier, size)
+            if not each.linear:
+                found[name] = self._grown(name, each, time)
+                continue
+            size = self.module.params[name].multiplier.power.const * 2
+            size += each.settings.rate.power.const
+            past, labels = (S, (PAST,)) if time is None else (step(time - 1), ())
+            factor, sign = each.eta, -each.multiplier()
+            if not each.plain:
+                at = NOW if time is None else step(time)
+                factor, sign = each.coefficient("c", at, past), each.multiplier()
+            moved = sheet.at({walk.now: past}, *labels, factor=factor)
+            found[name] = moved.scaled(sign, size)
         return found
+
+    def _grown(self, name: str, each: Stepping, time: int | None) -> Sheet:
+        """Return the entries that training has added to a matrix, nothing where they vanish."""
+        leaf = self.leaves()[name]
+        value, at = self.powers.at(leaf, None), NOW if time is None else step(time)
+        assert isinstance(value, Matrix)
+        dense = [term for term in value.terms if isinstance(term, Dense)]
+        return Sheet(tuple(Grown(each.grown(at), ONE, term.power) for term in dense))
 
     # -- the equations -----------------------------------------------------------------------------
 
@@ -153,30 +187,51 @@ class Recursion:
         return "Nonlin" if node.type.sort else "scalars"
 
     def _weights(self, section: str, walk: Walk) -> Iterator[Equation]:
-        """The next value of every weight that is held as a vector."""
-        after = NEXT if walk.time is None else step(walk.time + 1)
+        """The next value of every weight, and the optimizer's variables."""
         for name, leaf in self.leaves().items():
-            each = self.plan.get(name)
-            if leaf.type.sort > 1 or each is None or self.powers.of(leaf) is None:
+            each = self.stepping.get(name)
+            if each is None or (self.powers.of(leaf) is None and leaf.type.sort < 2):
                 continue
             node = self.vocabulary.gradients[name]
-            symbol = walk.symbol(leaf, name)
-            left = Symbol(name, symbol.kind, after, None, symbol.axes)
-            right = walk.values[leaf]
-            assert isinstance(right, Expression)
-            rule = "step vanishes"
-            if self._moves(name, node, leaf):
+            if leaf.type.sort > 1:
+                yield from (Equation(section, *line) for line in self._matrix(walk, each, node))
+            elif each.plain or not self._moves(name, node, leaf):
+                yield self._plain(section, walk, each, node, leaf)
+            else:
                 gradient = walk.entry(node, walk.axes[leaf])
-                constant = -(self.module.params[name].mult ** 2)
-                right = right + gradient.by(self.eta(name)).scaled(constant)
-                rule = "SGD update"
-            yield Equation(section, left, right, rule)
+                symbol = walk.symbol(leaf, name)
+                for line in each.array(walk.time, symbol, gradient):
+                    yield Equation(section, *line)
+
+    def _matrix(self, walk: Walk, each: Stepping, node: Node) -> Iterator[Line]:
+        sheet = walk.sheet(node)
+        if each.plain or sheet is None:
+            return
+        if each.linear:
+            yield from each.combination(walk.time)
+        else:
+            yield from each.entries(walk.time, sheet)
+
+    def _plain(self, section: str, walk: Walk, each: Stepping, node: Node, leaf: Node) -> Equation:
+        """Gradient descent, or no step at all."""
+        after = NEXT if walk.time is None else step(walk.time + 1)
+        symbol = walk.symbol(leaf, each.name)
+        left = replace(symbol, step=after)
+        right = walk.values[leaf]
+        assert isinstance(right, Expression)
+        if not self._moves(each.name, node, leaf):
+            return Equation(section, left, right, "step vanishes")
+        gradient = walk.entry(node, walk.axes[leaf])
+        moved = right + gradient.by(each.eta).scaled(-each.multiplier())
+        return Equation(section, left, moved, "SGD update")
 
     def _moves(self, name: str, gradient: Node, leaf: Node) -> bool:
         """Whether steps of a weight are of its own order (they vanish otherwise)."""
         size: Exponent = self.powers.of(gradient)
-        shift = self.module.params[name].multiplier.power.const * 2
-        moved = plus(size, shift, self.plan[name].rate.power.const)
+        shift, rate = self.module.params[name].multiplier.power.const, self.plan[name].rate
+        moved = plus(size, 2 * shift, rate.power.const)
+        if not self.stepping[name].linear and size is not None:
+            moved = shift + rate.power.const
         return moved is not None and moved == self.powers.of(leaf)
 
     def _initial(self) -> Iterator[Equation]:
@@ -196,6 +251,21 @@ class Recursion:
                     variance = spec.entry_std**2
                     right, rule = of(Entry("N", (ZERO, number(variance)))), "independent"
             yield Equation(START, left, right, rule)
+        for name, leaf in self.leaves().items():
+            if name in self.stepping:
+                yield from self._beginning(name, leaf)
+
+    def _beginning(self, name: str, leaf: Node) -> Iterator[Equation]:
+        """The optimizer's variables before the first step."""
+        each, like = self.stepping[name], None
+        if leaf.type.sort < 2:
+            if self.powers.of(leaf) is None or not self._moves(
+                name, self.vocabulary.gradients[name], leaf
+            ):
+                return
+            like = self.walks[GENERAL].symbol(leaf, name)
+        for line in each.beginning(like, leaf.type.sort > 1):
+            yield Equation(START, *line)
 
     def _covariances(self) -> Iterator[Equation]:
         """The joint law of the hats of each weight: Gaussian, with these covariances."""
@@ -279,30 +349,13 @@ def _has_mean(x: Expression) -> bool:
     return any(isinstance(f, (Mean, Slope)) for t in x.terms for f in t.factors)
 
 
-def _sgd(module: Module, name: str) -> Settings | None:
+def _settings(module: Module, name: str) -> Settings | None:
     """Return how a weight is trained.
 
     Raises:
-        TpcError: not by plain gradient descent.
+        TpcError: gradients are bounded, for which there is no equation.
     """
     found = settings(module, name)
-    if found is None:
-        return None
-    what = None
-    if found.optimizer.name != "sgd":
-        what = f"optimizer {found.optimizer.name}"
-    elif found.clip is not None:
-        what = "a bound on gradients"
-    elif not found.decay.is_zero:
-        what = "weight decay"
-    if what is not None:
-        line = module.optimizer_of(name)
-        raise TpcError(
-            Diagnostic(
-                "E0952",
-                f"{what} of `{name}` has no rule for the equations of feature learning",
-                None if line is None else line.span,
-                help="the numbers do not need it: tpc run; plain sgd has equations",
-            )
-        )
+    if found is not None and found.clip is not None:
+        raise refused(module, name, "a bound on gradients")
     return found

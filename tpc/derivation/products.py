@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from tpc.derivation.sheet import Sheet, Start, Step
+from tpc.derivation.sheet import Grown, Sheet, Start, Step
 from tpc.derivation.symbols import (
     PAST,
     PAST_OR_NOW,
     SAMPLE,
     ZERO,
+    CopyMean,
     Expression,
     Image,
     Label,
@@ -18,6 +20,7 @@ from tpc.derivation.symbols import (
     Slope,
     Symbol,
     Term,
+    copied,
     fresh,
     mean,
     of,
@@ -156,12 +159,21 @@ def _action(node: Node, walk: Walk) -> Expression:
         if isinstance(term, Start):
             if plus(term.power, value.power) == walk.powers.of(node) and not argument.is_zero:
                 found = found + _revealed(node, walk, term, vector, argument, count)
+        elif isinstance(term, Grown):
+            if term.on(value) == walk.powers.of(node) and not argument.is_zero:
+                found = found + _grown(term, argument).scaled(term.constant * count)
         elif term.on(value) == walk.powers.of(node):
             overlap = mean(times(term.right, argument))
             found = found + times(term.left, overlap).scaled(term.constant * count).summed(
                 *term.bound
             )
     return found
+
+
+def _grown(term: Grown, argument: Expression) -> Expression:
+    """Entries of updates on a vector: an expectation over the coordinates that are summed."""
+    symbol = replace(term.symbol, name=term.symbol.name + "'") if term.transposed else term.symbol
+    return of(CopyMean(times(of(symbol), copied(argument))))
 
 
 def _revealed(
@@ -177,6 +189,8 @@ def _revealed(
     found = of(hat)
     if walk.partners(use):
         found = found + of(Image("dot", start.weight, start.transposed, symbol))
+    if start.factor is not None:
+        found = found.by(start.factor)
     return found.scaled(start.constant)
 
 

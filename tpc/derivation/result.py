@@ -32,6 +32,12 @@ RULES = {
     "Moment": "(1/n) sum over coordinates tends to an expectation; "
     "an update u v' on x gives Z^u E[Z^v Z^x]",
     "SGD update": "gradient descent on a weight",
+    "gradient": "the derivative of the loss, as the optimizer gets it, at its own power of n",
+    "entries": "nonlinear outer products (Yang and Littwin 2023): entries of an update are "
+    "functions of two coordinates; on x they act by E', over an independent copy Z' of one",
+    "optimizer": "the optimizer's own variables; what is before the first step is zero, and so are "
+    "coefficients of a gradient before its step",
+    "optimizer step": "a step of a weight; a matrix W is a(t) W(0) + sum_s c_s(t) g_s + D(t)",
 }
 
 
@@ -76,6 +82,8 @@ class Derivation:
         """What the symbols mean."""
         notes = list(self.recursion.meanings())
         rates = {self.recursion.eta(n).name: rate for n, rate in self.recursion.rates.items()}
+        for each in self.recursion.stepping.values():
+            rates |= each.numbers()
         notes += [f"{name} = {rate}" for name, rate in rates.items()]
         notes.append("i is any sample, j runs over the B samples of a batch, s over steps")
         return tuple(notes)

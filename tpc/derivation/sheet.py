@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from tpc.derivation.symbols import Expression, Factor, Label, Labels, relabelled
+from tpc.derivation.symbols import Expression, Factor, Label, Labels, Symbol, relabelled
 from tpc.exact import Constant
 from tpc.feature.matrix import Outer, aligned
 from tpc.feature.value import Exponent, Value, plus
@@ -17,13 +17,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Start:
-    """``constant n^power W``: entries of the initial W are of size ``n^(power - 1/2)``."""
+    """``constant factor n^power W``: entries of the initial W are of size ``n^(power - 1/2)``."""
 
     weight: str
     constant: Constant
     power: Fraction
     signs: Coset
     transposed: bool = False
+    factor: Factor | None = None
 
 
 @dataclass(frozen=True)
@@ -48,10 +49,24 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Grown:
+    """``constant n^power`` times entries that are functions of a coordinate and of a copy."""
+
+    symbol: Symbol
+    constant: Constant
+    power: Fraction
+    transposed: bool = False
+
+    def on(self, x: Value) -> Exponent:
+        """Return the power of the product with a vector."""
+        return plus(self.power, x.power, 1)
+
+
+@dataclass(frozen=True)
 class Sheet:
     """A sum of such terms."""
 
-    terms: tuple[Start | Step, ...] = ()
+    terms: tuple[Start | Step | Grown, ...] = ()
 
     def __add__(self, other: Sheet) -> Sheet:
         return Sheet(self.terms + other.terms)
@@ -76,15 +91,17 @@ class Sheet:
         return Sheet(tuple(found))
 
 
-def _scaled(term: Start | Step, constant: Constant, power: Fraction | int) -> Start | Step:
-    if isinstance(term, Start):
+def _scaled(
+    term: Start | Step | Grown, constant: Constant, power: Fraction | int
+) -> Start | Step | Grown:
+    if not isinstance(term, Step):
         return replace(term, constant=term.constant * constant, power=term.power + power)
     sample = replace(term.sample, power=term.sample.power + power)
     return replace(term, constant=term.constant * constant, sample=sample)
 
 
-def _transposed(term: Start | Step) -> Start | Step:
-    if isinstance(term, Start):
+def _transposed(term: Start | Step | Grown) -> Start | Step | Grown:
+    if not isinstance(term, Step):
         return replace(term, transposed=not term.transposed)
     sample = replace(term.sample, left=term.sample.right, right=term.sample.left)
     return replace(term, left=term.right, right=term.left, sample=sample)

@@ -43,6 +43,7 @@ SAMPLE = Label("sample", name="i")
 OTHER = Label("sample", name="j")
 NOW = Label("step", name="t")
 NEXT = Label("step", name="t+1")
+PREVIOUS = Label("step", name="t-1")
 PAST = Label("step", name="s", bound="s < t")
 PAST_OR_NOW = Label("step", name="s", bound="s <= t")
 S = Label("step", name="s")
@@ -58,10 +59,13 @@ Labels = Mapping[Label, Label]
 
 @dataclass(frozen=True)
 class Symbol:
-    """A value of the program at a step and a sample: its Z where ``kind`` is "Z"."""
+    """A value of the program at a step and a sample: its Z where ``kind`` is "Z".
+
+    A "copy" is the Z of another coordinate, independent of the first.
+    """
 
     name: str
-    kind: Literal["Z", "scalar", "data", "number"]
+    kind: Literal["Z", "copy", "scalar", "data", "number"]
     step: Label | None = None
     sample: Label | None = None
     axes: tuple[Label, ...] = ()
@@ -101,6 +105,13 @@ class Mean:
 
 
 @dataclass(frozen=True)
+class CopyMean:
+    """The expectation over copies alone; what belongs to the first coordinate is held."""
+
+    inside: Expression
+
+
+@dataclass(frozen=True)
 class Slope:
     """The expected derivative of a Z with respect to a hat, scalars held constant."""
 
@@ -117,7 +128,7 @@ class Entry:
     axes: tuple[Label, ...] = ()
 
 
-Factor = Symbol | Image | Applied | Power | Mean | Slope | Entry
+Factor = Symbol | Image | Applied | Power | Mean | CopyMean | Slope | Entry
 
 
 @dataclass(frozen=True)
@@ -225,8 +236,8 @@ def is_random(factor: Factor) -> bool:
     """Whether a factor is a random variable (scalars and expectations are numbers)."""
     match factor:
         case Symbol(kind=kind):
-            return kind == "Z"
-        case Image():
+            return kind in ("Z", "copy")
+        case Image() | CopyMean():
             return True
         case Applied(inside=inside) | Power(base=inside):
             return any(is_random(f) for term in inside.terms for f in term.factors)
@@ -253,7 +264,7 @@ def _factor(factor: Factor, labels: Labels) -> Factor:
             )
         case Image(argument=argument):
             return replace(factor, argument=_symbol(argument, labels))
-        case Applied(inside=inside) | Mean(inside=inside):
+        case Applied(inside=inside) | Mean(inside=inside) | CopyMean(inside=inside):
             return replace(factor, inside=relabelled(inside, labels))
         case Power(base=base):
             return replace(factor, base=relabelled(base, labels))
@@ -284,7 +295,9 @@ def symbols(x: Expression) -> Iterator[Symbol]:
                     yield factor
                 case Image(argument=argument):
                     yield argument
-                case Applied(inside=inside) | Power(base=inside) | Mean(inside=inside):
+                case Applied(inside=inside) | Power(base=inside):
+                    yield from symbols(inside)
+                case Mean(inside=inside) | CopyMean(inside=inside):
                     yield from symbols(inside)
                 case Slope(of=symbol, by=by):
                     yield symbol
@@ -292,3 +305,23 @@ def symbols(x: Expression) -> Iterator[Symbol]:
                 case Entry(arguments=arguments):
                     for argument_ in arguments:
                         yield from symbols(argument_)
+
+
+def copied(x: Expression) -> Expression:
+    """Return the same of another coordinate."""
+    return Expression(
+        tuple(replace(t, factors=tuple(_copied(f) for f in t.factors)) for t in x.terms)
+    )
+
+
+def _copied(factor: Factor) -> Factor:
+    match factor:
+        case Symbol(kind="Z"):
+            return replace(factor, kind="copy")
+        case Applied(inside=inside):
+            return replace(factor, inside=copied(inside))
+        case Power(base=base):
+            return replace(factor, base=copied(base))
+        case Symbol() | Mean():
+            return factor
+    raise TypeError(f"no copy of {factor}")

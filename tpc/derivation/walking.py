@@ -13,6 +13,7 @@ from tpc.derivation.symbols import (
     SAMPLE,
     ZERO,
     Expression,
+    Factor,
     Label,
     Symbol,
     fresh,
@@ -49,7 +50,8 @@ class Walk:
     """What is written down at one step: 0, 1, or any later one (``time`` None).
 
     ``updates`` are the sums of outer products that have been added to matrices by then, ``uses``
-    all products with initial matrices in one step (found by a first walk).
+    all products with initial matrices in one step (found by a first walk). ``kept`` are the factors
+    to which weight decay has shrunk initial matrices.
     """
 
     module: Module
@@ -58,6 +60,7 @@ class Walk:
     time: int | None = None
     updates: Mapping[str, Sheet] = field(default_factory=dict)
     uses: Sequence[Use] = ()
+    kept: Mapping[str, Factor] = field(default_factory=dict)
     values: dict[Node, Expression | Sheet] = field(default_factory=dict)
     axes: dict[Node, Axes] = field(default_factory=dict)
     bodies: dict[Node, Expression] = field(default_factory=dict)
@@ -114,7 +117,9 @@ class Walk:
         spec = self.module.params[name]
         power = HALF - spec.entry_exponent.const
         starts = tuple(
-            Start(name, ONE, power, term.signs) for term in value.terms if isinstance(term, Initial)
+            Start(name, ONE, power, term.signs, factor=self.kept.get(name))
+            for term in value.terms
+            if isinstance(term, Initial)
         )
         return Sheet(starts) + self.updates.get(name, Sheet())
 

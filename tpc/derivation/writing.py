@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from tpc.derivation.symbols import (
     Applied,
+    CopyMean,
     Entry,
     Expression,
     Factor,
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
 
 _AXES = "abcdefghklmnopqr"
 _KNOWN = ("tanh", "sin", "cos", "exp")
-_GREEK = {"chi": r"\chi", "eta": r"\eta", "phi": r"\phi", "delta": r"\delta", "sigma": r"\sigma"}
+_GREEK = {"chi": r"\chi", "eta": r"\eta", "phi": r"\phi", "delta": r"\delta", "sigma": r"\sigma",
+          "beta": r"\beta", "lambda": r"\lambda", "eps": r"\epsilon"}  # fmt: skip
 
 
 @dataclass
@@ -56,6 +58,8 @@ class Writer:
         """Return a name of the program; numbers in it become superscripts in LaTeX."""
         if not self.latex:
             return name
+        if name.endswith("'"):
+            return rf"{{{self.name(name[:-1])}}}^\top"
         match = re.fullmatch(r"(d*)([A-Za-z_]+)(?:#?(\d+)|\[(\d+)\])?", name)
         if match is None:
             return rf"\mathtt{{{name.replace('_', chr(92) + '_')}}}"
@@ -78,6 +82,8 @@ class Writer:
         if self.latex:
             below = ",".join([*(self.label(each) for each in places), *axes])
             name = self.name(symbol.name)
+            if symbol.kind == "number":
+                name = _number(symbol.name)
             if not below:
                 return name
             return f"{{{name}}}_{{{below}}}" if "_" in name else f"{name}_{{{below}}}"
@@ -90,6 +96,8 @@ class Writer:
     def symbol(self, symbol: Symbol) -> str:
         """Return a symbol."""
         bare = self.bare(symbol)
+        if symbol.kind == "copy":
+            return f"{{Z'}}^{{{bare}}}" if self.latex else f"Z'[{bare}]"
         if symbol.kind != "Z":
             return bare
         return f"Z^{{{bare}}}" if self.latex else f"Z[{bare}]"
@@ -119,6 +127,9 @@ class Writer:
             case Mean(inside=inside):
                 body = self.expression(inside)
                 return rf"\mathbb{{E}}\left[{body}\right]" if self.latex else f"E[{body}]"
+            case CopyMean(inside=inside):
+                body = self.expression(inside)
+                return rf"\mathbb{{E}}'\left[{body}\right]" if self.latex else f"E'[{body}]"
             case Slope(of=symbol, by=by):
                 above, below = self.symbol(symbol), self.image(by)
                 if self.latex:
@@ -212,6 +223,17 @@ class Writer:
             head = constant.latex(as_factor=True) if self.latex else constant.factor_text()
             parts.insert(0, head if parts else alone)
         return " ".join(parts)
+
+
+def _number(name: str) -> str:
+    """Return the LaTeX of a number's name: digits and what follows ``_`` stand below."""
+    found = re.fullmatch(r"([A-Za-z]+)(\d*)(?:_(\w+))?(?:\^\(?([^)]*)\)?)?", name)
+    if found is None:
+        return rf"\mathtt{{{name}}}"
+    stem, digits, of_what, exponent = found.groups()
+    below = ",".join(each for each in (digits, of_what) if each)
+    text = _GREEK.get(stem, stem if len(stem) == 1 else rf"\mathrm{{{stem}}}")
+    return text + (f"_{{{below}}}" if below else "") + (f"^{{{exponent}}}" if exponent else "")
 
 
 def _primes(name: str) -> str:
