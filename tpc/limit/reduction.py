@@ -284,11 +284,11 @@ def _with_jumps(context: MomentContext, factors: Key) -> Rule:
     """
     from tpc.ops.activations.polynomial import Polynomial as Powers
 
-    jumping = [f for f in factors if f.activation is not None and f.activation.dropped is not None]
+    functions = [f for f in factors if f.activation is not None]
     for g in factors:
         if g.activation is not None:
             continue
-        for f in jumping:
+        for f in functions:
             found = proportional(context, f.entry, resolved(context, g.entry))
             if f.side != g.side or found is None:
                 continue
