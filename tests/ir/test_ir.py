@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 import pytest
 
+import tpc
 from tpc.diagnostics import Source
 from tpc.exact import Affine
 from tpc.ir import (
@@ -153,6 +154,25 @@ def test_exponents_are_substituted_in_every_param() -> None:
     fixed = family.with_exponents({"a": Affine.of(1)})
     assert fixed.params["U"].entry_exponent == 2
     assert fixed.exponents == ("q",)
+
+
+def test_exponents_are_substituted_in_expressions_and_options() -> None:
+    text = (
+        "width n\nsize d = 4\nexponent a, b\ninput x : [d]\ntarget y : [1]\n"
+        "param U : [n, d] abc(0, 0, a) decay n^a\nparam V : [1, n] abc(1, 0, 0)\n"
+        "def f(x):\n    h = tanh(n^-b * (U @ x))\n    return V @ h\n"
+        "train:\n    loss = mse(f(x), y)\n    optimizer adam(lr = n^b, eps = n^-a)\n"
+    )
+    family = tpc.compile(text=text)
+    values = {"a": Affine.of(1), "b": Affine.of(Fraction(1, 2))}
+    fixed = family.module.with_exponents(values)
+    numbers = text.replace("exponent a, b\n", "").replace("c(0, 0, a)", "c(0, 0, 1)")
+    numbers = numbers.replace("n^a", "n^1").replace("n^-a", "n^-1").replace("n^b", "n^(1/2)")
+    plain = tpc.compile(text=numbers.replace("n^-b", "n^(-1/2)")).module
+    assert fixed.roots == plain.roots
+    assert fixed.params["U"].decay == plain.params["U"].decay
+    assert fixed.optimizers[0].options == plain.optimizers[0].options
+    assert fixed.spans.keys() >= {fixed.loss}
 
 
 def test_a_width_axis_has_a_position_at_least() -> None:

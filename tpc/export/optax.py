@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tpc.export.optax_functions import functions
 from tpc.export.optimizers import OPTAX, OPTAX_DECOUPLED, used
 from tpc.export.rules import rules
 
@@ -100,7 +101,7 @@ def transform(rule, width):
 
 
 def optax_text(solved: Solved, base_width: int) -> str:
-    """Return the file's text; optimizers that optax spells otherwise are left to its user."""
+    """Return the file's text; optimizers that optax lacks are functions of it."""
     optimizers = dict(used(solved))
     source = solved.module.source.name.rsplit("/", 1)[-1]
     parts = [_HEAD.format(gauge=solved.gauge, source=source, base_width=base_width)]
@@ -111,21 +112,10 @@ def optax_text(solved: Solved, base_width: int) -> str:
         )
     parts.append("]\n\nOPTIMIZERS = {\n")
     for name, options in optimizers.items():
-        known = OPTAX.get(name)
-        made = known(options) if known else f"unavailable({name!r})"
-        parts.append(f'    "{name}": lambda lr, eps, decay: {made},\n')
+        parts.append(f'    "{name}": lambda lr, eps, decay: {OPTAX[name](options)},\n')
     parts.append("}\n")
     decoupled = sorted(OPTAX_DECOUPLED & set(optimizers))
     parts.append(f"DECOUPLED = {decoupled!r}  # these take weight decay themselves\n")
-    if any(name not in OPTAX for name in optimizers):
-        parts.append(_UNAVAILABLE)
+    parts += functions(optimizers)
     parts.append(_TAIL)
     return "".join(parts)
-
-
-_UNAVAILABLE = '''
-
-def unavailable(name):
-    """Stop where optax has no such optimizer under this name: construct it by hand."""
-    raise NotImplementedError(f"construct {name}(lr, eps, decay)")
-'''

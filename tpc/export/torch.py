@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from tpc.export.optimizers import TORCH, used
 from tpc.export.rules import rules
+from tpc.export.torch_classes import classes
 
 if TYPE_CHECKING:
     from tpc.scaling.solved import Solved
@@ -94,7 +95,7 @@ def make(groups):
 
 
 def torch_text(solved: Solved, base_width: int) -> str:
-    """Return the file's text; optimizers that torch does not have are left to its user."""
+    """Return the file's text; optimizers that torch does not have are classes of it."""
     optimizers = dict(used(solved))
     source = solved.module.source.name.rsplit("/", 1)[-1]
     parts = [
@@ -115,19 +116,8 @@ def torch_text(solved: Solved, base_width: int) -> str:
     )
     parts.append("OPTIMIZERS = {\n")
     for name, options in optimizers.items():
-        known = TORCH.get(name)
-        made = known(options) if known else f"unavailable({name!r})"
-        parts.append(f'    "{name}": lambda groups: {made},\n')
+        parts.append(f'    "{name}": lambda groups: {TORCH[name](options)},\n')
     parts.append("}\n")
-    if any(name not in TORCH for name in optimizers):
-        parts.append(_UNAVAILABLE)
+    parts += classes(optimizers)
     parts.append(_TAIL)
     return "".join(parts)
-
-
-_UNAVAILABLE = '''
-
-def unavailable(name):
-    """Stop where torch has no such optimizer: construct it from the groups by hand."""
-    raise NotImplementedError(f"construct {name} from the groups")
-'''

@@ -8,11 +8,11 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from tpc.exact import Affine, Coefficient, Constant
+from tpc.ir.node import Node, make, walk
 
 if TYPE_CHECKING:
     from tpc.diagnostics import Diagnostic, Source, Span
     from tpc.ir.alignment import Alignment
-    from tpc.ir.node import Node
     from tpc.ir.types import TensorType
 
 
@@ -149,16 +149,61 @@ class Module:
                 return line
         return rest
 
+    @property
+    def roots(self) -> tuple[Node, ...]:
+        """The nodes that the program names, its outputs, and the loss."""
+        named = tuple(value.node for value in (*self.values, *self.outputs))
+        return named if self.loss is None else (*named, self.loss)
+
+    def with_nodes(self, new: Mapping[Node, Node]) -> Module:
+        """Return the module with other nodes in the place of each of its nodes."""
+
+        def renewed(value: NamedValue) -> NamedValue:
+            return replace(value, node=new[value.node])
+
+        spans = {new[node]: span for node, span in self.spans.items() if node in new}
+        return replace(
+            self,
+            values=tuple(map(renewed, self.values)),
+            outputs=tuple(map(renewed, self.outputs)),
+            loss=None if self.loss is None else new[self.loss],
+            spans=MappingProxyType({**self.spans, **spans}),
+        )
+
     def with_exponents(self, values: Mapping[str, Affine]) -> Module:
-        """Return the module with symbolic exponents replaced in every param."""
+        """Return the module with symbolic exponents replaced wherever they stand.
+
+        In params, in what optimizers are told, and in powers of the width that expressions hold.
+        """
         params = {name: _substitute(spec, values) for name, spec in self.params.items()}
-        left = tuple(symbol for symbol in self.exponents if symbol not in values)
-        return replace(self, params=MappingProxyType(params), exponents=left)
+        lines = tuple(
+            replace(line, options=MappingProxyType(_replaced(line.options, values)))
+            for line in self.optimizers
+        )
+        module = replace(
+            self,
+            params=MappingProxyType(params),
+            optimizers=lines,
+            exponents=tuple(symbol for symbol in self.exponents if symbol not in values),
+        )
+        new: dict[Node, Node] = {}
+        for node in walk(self.roots):
+            operands = tuple(new[operand] for operand in node.operands)
+            attrs = _replaced(node.attrs, values)
+            same = operands == node.operands and attrs == dict(node.attrs)
+            new[node] = node if same else make(node.op, *operands, **attrs)
+        return module if all(new[root] is root for root in self.roots) else module.with_nodes(new)
+
+
+def _replaced(given: Mapping[str, Any], values: Mapping[str, Affine]) -> dict[str, Any]:
+    return {
+        key: value.substitute(values) if isinstance(value, Coefficient) else value
+        for key, value in given.items()
+    }
 
 
 def _substitute(spec: ParamSpec, values: Mapping[str, Affine]) -> ParamSpec:
-    new: dict[str, Any] = {
-        which: None if (old := getattr(spec, which)) is None else old.substitute(values)
-        for which in ("a", "b", "c")
-    }
+    names = ("a", "b", "c", "decay", "eps")
+    stated = {which: getattr(spec, which) for which in names}
+    new = {k: v.substitute(values) for k, v in stated.items() if v is not None}
     return replace(spec, **new)

@@ -8,7 +8,6 @@ that: ``A`` first meets ``B``. By the laws of associativity and distributivity t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -21,7 +20,7 @@ from tpc.ops.scale import SCALE, scale
 from tpc.ops.transpose import TRANSPOSE
 
 if TYPE_CHECKING:
-    from tpc.ir.module import Module, NamedValue
+    from tpc.ir.module import Module
     from tpc.ir.node import Node
 
     Labels = tuple[int, ...]
@@ -29,26 +28,8 @@ if TYPE_CHECKING:
 
 def acting(module: Module) -> Module:
     """Return the module with products of weights taken last; itself where there are none."""
-    values = (*module.values, *module.outputs)
-    roots = tuple(value.node for value in values)
-    new = _rewritten(roots if module.loss is None else (*roots, module.loss))
-    if all(before is after for before, after in new.items()):
-        return module
-
-    def renewed(value: NamedValue) -> NamedValue:
-        return replace(value, node=new[value.node])
-
-    spans = {
-        **module.spans,
-        **{new[node]: span for node, span in module.spans.items() if node in new},
-    }
-    return replace(
-        module,
-        values=tuple(map(renewed, module.values)),
-        outputs=tuple(map(renewed, module.outputs)),
-        loss=None if module.loss is None else new[module.loss],
-        spans=MappingProxyType(spans),
-    )
+    new = _rewritten(module.roots)
+    return module if all(new[root] is root for root in module.roots) else module.with_nodes(new)
 
 
 @lru_cache(maxsize=16)

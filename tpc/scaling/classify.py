@@ -44,7 +44,6 @@ def classify(module: Module, values: Mapping[str, Fraction] | None = None) -> Cl
     module = acting(module)
     if values:
         module = module.with_exponents({name: Affine.of(q) for name, q in values.items()})
-    # powers of the width that expressions hold stay symbolic in the graph: the domain replaces them
     if module.exponents:
         raise TpcError(
             Diagnostic(
@@ -53,7 +52,7 @@ def classify(module: Module, values: Mapping[str, Fraction] | None = None) -> Cl
                 help="give them some (--at c=1, program.classify(c=1)), or ask for the region",
             )
         )
-    found, made = analyse(module, Domain(_exponents(module), values))
+    found, made = analyse(module, Domain(_exponents(module)))
     return _Reader(module, made, found).classification()
 
 
