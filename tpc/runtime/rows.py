@@ -1,6 +1,6 @@
 """Loops over the rows of a table at one sample's words; plain Python that Numba compiles.
 
-Four rows go together, so that a vector that they share is read once for the four; ``zero`` has the
+Several rows go together, so that a vector that they share is read once for all; ``zero`` has the
 tables' type and makes sums be taken in it. Rows are given by their numbers in ``rows[:count]``.
 """
 
@@ -40,20 +40,39 @@ def moves(vector: Any) -> bool:
 
 
 def dots(table: Any, rows: Any, count: int, h: Any, result: Any, zero: Any) -> None:
-    """Write the inner products of rows with ``h`` to ``result[:count]``."""
-    fours = count - count % 4
-    for j in range(0, fours, 4):
+    """Write the inner products of rows with ``h`` to ``result[:count]``.
+
+    Eight rows go together: that many are fetched from memory at once.
+    """
+    eights = count - count % 8
+    pairs = count - count % 2
+    for j in range(0, eights, 8):
         x, y = table[rows[j]], table[rows[j + 1]]
         z, w = table[rows[j + 2]], table[rows[j + 3]]
+        p, q = table[rows[j + 4]], table[rows[j + 5]]
+        r, s = table[rows[j + 6]], table[rows[j + 7]]
         a, b, c, d = zero, zero, zero, zero
+        e, f, g, i = zero, zero, zero, zero
         for k in range(h.shape[0]):
             t = h[k]
             a += x[k] * t
             b += y[k] * t
             c += z[k] * t
             d += w[k] * t
+            e += p[k] * t
+            f += q[k] * t
+            g += r[k] * t
+            i += s[k] * t
         result[j], result[j + 1], result[j + 2], result[j + 3] = a, b, c, d
-    for j in range(fours, count):
+        result[j + 4], result[j + 5], result[j + 6], result[j + 7] = e, f, g, i
+    for j in range(eights, pairs, 2):
+        x, y = table[rows[j]], table[rows[j + 1]]
+        a, b = zero, zero
+        for k in range(h.shape[0]):
+            a += x[k] * h[k]
+            b += y[k] * h[k]
+        result[j], result[j + 1] = a, b
+    for j in range(pairs, count):
         x = table[rows[j]]
         a = zero
         for k in range(h.shape[0]):
