@@ -197,7 +197,7 @@ def planned(work: Work, output: int, direct: bool, options: Options) -> Plan:
 def _buffer(work: Work, height: int) -> Array:
     import numpy as np
 
-    return np.empty((work.entries, height, work.columns))
+    return np.zeros((work.entries, height, work.columns))  # what is left of the diagonal is copied
 
 
 def _copy(source: Any, views: Any, first: int, last: int, begin: int) -> None:

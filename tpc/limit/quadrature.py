@@ -52,23 +52,37 @@ def _rule(
     rest = float(np.sqrt(max((1.0 - rho) * (1.0 + rho), 0.0)))
     first = [z / s1 for z in kinks[0]] if s1 > 0 else []
     second = [z / s2 for z in kinks[1]] if s2 > 0 else []
-    x, wx = panel_nodes(_outer_edges(first, second, rho, rest, span, pieces))
+    x, wx = panel_nodes(_outer_edges(first, second, deviations, rho, rest, span, pieces))
     outer = wx * np.exp(-0.5 * x * x) / np.sqrt(2 * np.pi) * phi(s1 * x)
     if rest == 0.0:
         return float(outer @ psi(s2 * rho * x))
     return float(outer @ _inner(psi, s2, rho, rest, second, x, span, pieces))
 
 
+def _graded(deviation: float) -> Array:
+    """Return offsets of panels that shrink to the size on which a steep function changes.
+
+    A function of ``deviation * x`` changes within ``1 / deviation`` of its centre.
+    """
+    count = int(np.clip(np.ceil(np.log2(max(deviation, 1e-300))) + 3, 0, 64))
+    steps = 2.0 ** -np.arange(count)
+    return np.concatenate([-steps, [0.0], steps[::-1]])
+
+
 def _outer_edges(
     first: Sequence[float],
     second: Sequence[float],
+    deviations: tuple[float, float],
     rho: float,
     rest: float,
     span: float,
     pieces: int,
 ) -> Array:
-    edges = [np.linspace(-span, span, 28 * pieces + 1), np.asarray([0.0, *first])]
-    for c in second:
+    edges = [np.linspace(-span, span, 28 * pieces + 1)]
+    edges += [c + _graded(deviations[0]) for c in {0.0, *first}]
+    if abs(rho) > 1e-3:
+        edges += [c / rho + _graded(deviations[1] * abs(rho)) for c in {0.0, *second}]
+    for c in {0.0, *second}:
         if abs(rho) > 1e-3:
             reach = _TRANSITION * (rest / abs(rho))
             edges.append(np.concatenate([[c / rho], c / rho - reach, c / rho + reach]))
@@ -87,11 +101,9 @@ def _inner(
     pieces: int,
 ) -> Array:
     """Return ``E_y psi(s2 (rho x + rest y))`` for every x, panels cut at psi's kinks."""
-    cuts = (
-        np.stack([np.clip((c - rho * x) / rest, -span, span) for c in second], axis=1)
-        if (second)
-        else np.empty((x.size, 0))
-    )
+    near = _graded(s2 * rest)
+    centres = [((c - rho * x) / rest)[:, None] + near for c in {0.0, *second}]
+    cuts = np.clip(np.concatenate(centres, axis=1), -span, span)
     uniform = np.broadcast_to(np.linspace(-span, span, 20 * pieces + 1), (x.size, 20 * pieces + 1))
     edges = np.sort(np.concatenate([uniform, cuts], axis=1), axis=1)
     unit, weight = np.polynomial.legendre.leggauss(12)
