@@ -98,6 +98,10 @@ def updates(roots: Sequence[Node]) -> int:
     return count
 
 
-def live_vectors(roots: Sequence[Node]) -> int:
-    """Return how many vectors, for each sample, are alive at once at most (an upper bound)."""
-    return sum(node.type.finite_count for node in walk(roots) if node.type.sort == 1)
+def live_vectors(roots: Sequence[Node], batched: bool) -> int:
+    """Return how many vectors are alive at once at most (an upper bound): for each sample.
+
+    Those that are the same for all samples are counted where not ``batched``.
+    """
+    found = (node for node in walk(roots) if node.type.sort == 1 and node.type.batched == batched)
+    return sum(node.type.finite_count for node in found)

@@ -56,10 +56,10 @@ class Sizes:
         return Needs(
             size,
             self._initial(),
-            self.batch * live_vectors(self.training),
+            self.batch * live_vectors(self.training, True) + live_vectors(self.training, False),
             2 * self.steps * self.batch * arguments(self.training),
             2 * self.steps * self.batch * updates(self.training),
-            live_vectors(self.outputs),
+            live_vectors(self.outputs, True),
             4 * size * self._pairs() if self.steps else 0,
         )
 
