@@ -37,6 +37,15 @@ def contraction(node: Node, index: Index, context: MomentContext) -> Form:
         return _against_weight(node, index, context, (x, left), (y, right))
     if weights[1]:
         return _against_weight(node, index, context, (y, right), (x, left))
+    rows = [_looked_up(operand, context) for operand in (x, y)]
+    for own, operand, labels, value in (
+        (rows[0], x, left, (y, right)),
+        (rows[1], y, right, (x, left)),
+    ):
+        if own is not None and not (all(rows) and value[0].type.sort > operand.type.sort):
+            found = _against_rows(node, index, context, (operand, labels, own), value)
+            if found is not None:
+                return found
     return _of_values(node, index)
 
 
@@ -73,6 +82,49 @@ def lookup(node: Node, index: Index, context: MomentContext) -> Form:
         return Polynomial(((Coefficient.of(1), ()),))
     place = token(ids, index[: ids.type.rank], context)
     return Gaussian(spec.name, data=place, weight=(None, *index[ids.type.rank :]))
+
+
+def _looked_up(node: Node, context: MomentContext) -> Node | None:
+    """Return the random weight whose rows a node looks up, or None."""
+    from tpc.ops.gather import GATHER
+
+    if node.op is not GATHER:
+        return None
+    table = weight_below(node.operands[0])
+    found = table is node.operands[0] and _random_weight(table, context)
+    return table if found else None
+
+
+def _against_rows(
+    node: Node,
+    index: Index,
+    context: MomentContext,
+    rows: tuple[Node, Labels, Node],
+    value: tuple[Node, Labels],
+) -> Form | None:
+    """Return the form of looked-up rows against values over the width, None for other sums."""
+    operand, labels, table = rows
+    ids = operand.operands[1]
+    summed = {label for label in _dims(node) if label not in node.attrs["out"]}
+    places, rest = labels[: ids.type.rank], labels[ids.type.rank :]
+    dims = _dims(node)
+    if summed & set(places) or not any(dims[label].width for label in summed & set(rest)):
+        return None
+    spec = context.params[table.attrs["name"]]
+    if spec.init == "zero":
+        return Polynomial(())
+    contracted = tuple(
+        axis for axis, label in enumerate(rest, 1) if label in summed and dims[label].width
+    )
+    terms = []
+    for place in _assignments(node, index):
+        entry: Entry = (value[0], _at(value[1], place))
+        if context.form(entry) != Polynomial(()):
+            terms.append(((-1, *_at(rest, place)), entry))
+    fixed = dict(zip(node.attrs["out"], index, strict=True))
+    return Gaussian(
+        spec.name, tuple(terms), contracted, row=token(ids, _at(places, fixed), context)
+    )
 
 
 def token(ids: Node, index: Index, context: MomentContext) -> Slice:
@@ -124,11 +176,22 @@ def weight_below(node: Node) -> Node | None:
     return node if node.op is PARAM else None
 
 
+def readout_below(node: Node) -> Node | None:
+    """Return the param whose entries, or looked-up rows, these are, or None."""
+    from tpc.ops.gather import GATHER
+
+    return weight_below(node.operands[0] if node.op is GATHER else node)
+
+
 def input_slice(node: Node) -> Slice | None:
     """Return the part of an input that a node is, or None: the input itself, or entries of it."""
     from tpc.ops.index import INDEX
     from tpc.ops.input import INPUT
+    from tpc.ops.one_hot import ONE_HOT
 
+    if node.op is ONE_HOT and node.operands[0].op is INPUT:
+        ids = node.operands[0]
+        return Slice(ids.attrs["name"], (None,) * ids.type.rank, tokens=True)
     taken = []
     while node.op is INDEX:
         taken.append((node.attrs["axis"], node.attrs["position"]))
@@ -208,11 +271,13 @@ def _on_input(
     free = [label for label in value[1] if label in summed]
     if free != [label for label in labels if label in summed] or not free:
         return None
+    if data.tokens and value[1][-1] not in summed:
+        return None
     fixed = dict(zip(node.attrs["out"], index, strict=True))
     pattern = tuple(None if label in summed else fixed[label] for label in labels)
     positions = iter(None if label in summed else fixed[label] for label in value[1])
     place = tuple(next(positions) if axis is None else axis for axis in data.place)
-    return Slice(data.name, place), pattern
+    return Slice(data.name, place, data.tokens), pattern
 
 
 def _position(holder: Node, index: Index, context: MomentContext) -> Index | None:

@@ -46,7 +46,8 @@ class Gaussian:
     the weight's entry itself), or over all of an input where ``data`` is given (``weight`` then
     fixes the weight's positions outside of the contraction and has None inside). ``contracted``
     are the width axes of the weight that are summed over: ``W x`` and ``W^T y`` differ in it, and
-    count as independent (the derivation checks whether they may).
+    count as independent (the derivation checks whether they may). ``row``: the first axis of the
+    weight is at the token that stands there (positions in ``terms`` have -1 for it).
     """
 
     param: str
@@ -54,6 +55,7 @@ class Gaussian:
     contracted: tuple[int, ...] = ()
     data: Slice | None = None
     weight: tuple[int | None, ...] = ()
+    row: Slice | None = None
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from tpc.differentiate import gradient
 from tpc.exact import Coefficient
 from tpc.ir.node import Node, walk
 from tpc.limit import expressions as ex
-from tpc.limit.contraction import weight_below
+from tpc.limit.contraction import readout_below, weight_below
 from tpc.limit.forms import Entry, Gaussian, Polynomial
 from tpc.limit.inner import inner
 from tpc.limit.moment import LimitRefusal, Moment, require_quiet, scaled
@@ -234,7 +234,10 @@ def _require_independent_readout(output: Node, entry: Entry, context: MomentCont
             )
     for name, node in readouts.items():
         below = [
-            n for operand in node.operands for n in walk([operand]) if weight_below(operand) is None
+            n
+            for operand in node.operands
+            for n in walk([operand])
+            if readout_below(operand) is None
         ]
         if any(n.attrs.get("name") == name and weight_below(n) is n for n in below):
             raise LimitRefusal(

@@ -358,10 +358,12 @@ def _covariance(context: MomentContext, a: Factor, b: Factor) -> Rule:
             raise MissingRule(a.node, "limit", "one weight on tokens and on numbers")
         if g.weight != h.weight:
             return NOTHING
-        product = ex.gram(g.data, h.data, a.side != b.side)
-        return scaled(Moment(product, Affine.of(0)), variance)
+        pairing = ex.gram(g.data, h.data, a.side != b.side)
+        return scaled(Moment(pairing, Affine.of(0)), variance)
     if g.data is not None or h.data is not None:
         raise MissingRule(a.node, "limit", "one weight on an input and on something else")
+    if (g.row is None) != (h.row is None):
+        raise MissingRule(a.node, "limit", "a weight whose rows are looked up, and used as a whole")
     by_position: dict[tuple[int, ...], list[Entry | None]] = {}
     for position, entry in h.terms:
         by_position.setdefault(position, []).append(entry)
@@ -370,4 +372,8 @@ def _covariance(context: MomentContext, a: Factor, b: Factor) -> Rule:
         for right in by_position.get(position, ()):
             inside = [Factor(*e, f.side) for e, f in ((left, a), (right, b)) if e is not None]
             parts.append((yield tuple(inside)))
-    return scaled(total(parts), variance)
+    found = scaled(total(parts), variance)
+    if g.row is None or h.row is None:
+        return found
+    same = ex.gram(g.row, h.row, a.side != b.side)
+    return product(Moment(same, Affine.of(0)), found)

@@ -11,6 +11,8 @@ from tpc.ops.base import EvalContext, Op, OpTypeError, surface, value
 
 if TYPE_CHECKING:
     from tpc.ir.node import Node
+    from tpc.limit.forms import Form, Index
+    from tpc.limit.moments import MomentContext
     from tpc.ops.base import Array
     from tpc.scaling.interpret import ScalingContext
     from tpc.scaling.state import Size
@@ -36,6 +38,17 @@ class OneHot(Op):
 
     def exponents(self, node: Node, sizes: Sequence[Size], context: ScalingContext) -> Size:
         return context.constant(node)
+
+    def limit(self, node: Node, index: Index, context: MomentContext) -> Form:
+        """Return whether an integer is the last index: a function of it that is 1 there only."""
+        from tpc.limit.forms import Function
+        from tpc.ops.activations import formula as fm
+        from tpc.ops.activations.abs import Abs
+        from tpc.ops.activations.written import from_formula
+
+        distance = fm.apply(Abs(), fm.subtract(fm.Z, fm.number(index[-1] + 1)))
+        tent = fm.maximum(fm.number(0), fm.subtract(fm.number(1), distance))
+        return Function(from_formula(tent, f"is_{index[-1] + 1}"), (node.operands[0], index[:-1]))
 
     def evaluate(self, node: Node, arrays: Sequence[Array], context: EvalContext) -> Array:
         import numpy as np
