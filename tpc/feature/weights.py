@@ -1,13 +1,14 @@
 """Weights in the limit: at initialisation, and as training moves them.
 
-Three forms, chosen by what the weight is and by how its optimizer depends on gradients:
+Forms, chosen by what the weight is and by how its optimizer depends on gradients:
 
 * a weight without or with one width axis is an array (finite axes, samples of Z), and the
   optimizer's own rule acts on it entry by entry;
 * a matrix under an optimizer that is linear in gradients is a combination of its initial value and
   of the gradients so far, each a sum of outer products: the optimizer's own rule acts on the
   vector of coefficients;
-* a matrix under any other entrywise optimizer has entries at all pairs of particles besides.
+* a matrix under any other entrywise optimizer has entries at all pairs of particles besides;
+* weights under an optimizer that orthogonalises: see :mod:`tpc.feature.spectral`.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ class Weight(ABC):
         """Make one step, given dL/dW of the effective weight and the factor that clips it."""
 
     def _check(self, settings: Settings) -> None:
-        if settings.optimizer.kind not in ("linear", "entrywise"):
+        if settings.optimizer.kind not in ("linear", "entrywise", "spectral"):
             raise TpcError(
                 Diagnostic(
                     "E0952",
@@ -131,7 +132,7 @@ class Linear(Weight):
         power = self.spec.multiplier.power.const * 2 + settings.rate.power.const
         terms = gradient.scaled(self.spec.mult.value**2, power).outer_only
         if terms is None:
-            raise _unsupported(self.spec, "a gradient that is no sum of outer products")
+            raise unsupported(self.spec, "a gradient that is no sum of outer products")
         for term in terms:
             block = next((each for each in self._blocks if each.fits(term)), None)
             if block is None:
@@ -180,7 +181,7 @@ class Pairs(Weight):
         assert isinstance(gradient, Matrix)
         found, decay = entries(gradient.scaled(*clip)), self._decay()
         if decay and not self._shrinkage(decay):
-            raise _unsupported(self.spec, "weight decay that an entrywise optimizer rescales")
+            raise unsupported(self.spec, "weight decay that an entrywise optimizer rescales")
         shape = self._value.shape
         value = zero(np.empty(shape)) if found is None else Value(found.entries, found.power)
         step = self._stepper.step(value, zero(np.empty(shape)))
@@ -231,11 +232,11 @@ class Stepper:
         scaled = gradient.scaled(self.spec.mult.value ** (2 if linear else 1), shift)
         if not optimizer.decoupled and not decayed.is_zero:
             if not linear:
-                raise _unsupported(self.spec, "weight decay that an entrywise optimizer rescales")
+                raise unsupported(self.spec, "weight decay that an entrywise optimizer rescales")
             # decay acts on W at its own power: so must the gradient, once scaled by the rate
             scaled = total([scaled, decayed.scaled(1.0, -settings.rate.power.const)])
         if not linear and scaled.is_zero and scaled.rest is not None:
-            raise _unsupported(self.spec, "a gradient that vanishes faster than its terms")
+            raise unsupported(self.spec, "a gradient that vanishes faster than its terms")
         array = self._aligned(scaled)
         direction, self._state = optimizer.direction(
             array, array, self._state or {}, self._steps, numbers(settings, self._power)
@@ -285,7 +286,8 @@ def numbers(settings: Settings, power: Exponent = None) -> dict[str, float]:
     return result
 
 
-def _unsupported(spec: ParamSpec, what: str) -> TpcError:
+def unsupported(spec: ParamSpec, what: str) -> TpcError:
+    """Return the message that something about a weight is not covered."""
     return TpcError(
         Diagnostic("E0952", f"`{spec.name}`: {what} has no feature-learning limit yet", spec.span)
     )
@@ -302,19 +304,26 @@ def initial(
     """Return a weight of a given shape (in entries of the space) at initialisation."""
     if spec.type.sort > 1:
         return _initial_matrix(spec, settings, space, signs, shape, steps)
+    start = _initial_array(spec, shape, space, signs)
+    if settings is not None and settings.optimizer.kind == "spectral":
+        from tpc.feature.spectral import SpectralEntries
+
+        return SpectralEntries(spec, settings, start, space)
+    return Entries(spec, settings, start)
+
+
+def _initial_array(spec: ParamSpec, shape: tuple[int, ...], space: Space, signs: Coset) -> Value:
     if spec.init == "zero":
-        return Entries(spec, settings, zero(np.empty(shape)))
+        return zero(np.empty(shape))
     if spec.type.sort == 0:
-        return Entries(spec, settings, _initial_scalar(spec, shape))
+        return _initial_scalar(spec, shape)
     axis = spec.type.width_axes[0]
     if spec.init == "one":
-        return Entries(spec, settings, Value(space.constant(shape, axis, 1.0)))
+        return Value(space.constant(shape, axis, 1.0))
     moved = [extent for k, extent in enumerate(shape) if k != axis]
     rows = space.fresh(int(np.prod(moved, dtype=int)), shape[axis])
     array = np.moveaxis(rows.reshape(*moved, shape[axis]), -1, axis)
-    power = -spec.entry_exponent.const
-    value = Value(spec.entry_std.value * array, power, None, signs)
-    return Entries(spec, settings, value)
+    return Value(spec.entry_std.value * array, -spec.entry_exponent.const, None, signs)
 
 
 def _initial_matrix(
@@ -326,15 +335,19 @@ def _initial_matrix(
     steps: int,
 ) -> Weight:
     if len(shape) != 2:
-        raise _unsupported(spec, "a matrix with finite axes")
+        raise unsupported(spec, "a matrix with finite axes")
     if spec.init == "one":
-        raise _unsupported(spec, "a matrix of equal entries")
+        raise unsupported(spec, "a matrix of equal entries")
     start = Matrix((shape[0], shape[1]))
     if spec.init == "normal":
         weight = GaussianMatrix(space, shape[0], shape[1], spec.entry_std.value)
         start = Matrix(
             start.shape, (Initial(weight, 1.0, HALF - spec.entry_exponent.const, signs),)
         )
+    if settings is not None and settings.optimizer.kind == "spectral":
+        from tpc.feature.spectral import SpectralMatrix
+
+        return SpectralMatrix(spec, settings, start, space)
     if settings is not None and settings.optimizer.kind != "linear":
         return Pairs(spec, settings, start)
     return Linear(spec, settings, start, steps)
