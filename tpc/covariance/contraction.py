@@ -151,7 +151,8 @@ def _placed(
                 found[k] = shape[source]
             return tuple(found)
 
-        value = view.moved(value, image, new)
+        moves = [k for k in order if _is_wide(value, k)]
+        value = view.seen(value, new) if moves == sorted(moves) else view.moved(value, image, new)
     plain = "".join(flat[label] for label in out)
     for k, label in enumerate(out):
         if mode[label] == "F" and flat[label] == "D":
@@ -162,6 +163,11 @@ def _placed(
                 value = view.embedded(value, target, [k], tuple(sizes[i] for i in out))
             plain = target
     return value
+
+
+def _is_wide(value: Value, dimension: int) -> bool:
+    parts = (q for q in (value.kernel, value.tangent) if q is not None)
+    return any(q.array.shape[dimension] > 1 for q in parts)
 
 
 def _embed(value: Value, plain: str, axis: int, sizes: tuple[int, ...], view: View) -> Value:

@@ -19,6 +19,7 @@ from tpc.covariance.arrays import (
     Array,
     Quantity,
     Shape,
+    Step,
     Value,
     extents,
     pair_shape,
@@ -35,10 +36,21 @@ from tpc.covariance.expectations import (
     loop_source,
     side_keys,
 )
-from tpc.covariance.steps import Combine, Constant, Move, Multiply, Outer, Sums, Weigh
+from tpc.covariance.layers import layer
+from tpc.covariance.steps import (
+    Combine,
+    Constant,
+    Move,
+    Multiply,
+    Outer,
+    Weigh,
+    flattened,
+    summed,
+)
 from tpc.exact import Coefficient
 from tpc.limit.moment import power_of
 from tpc.ops.base import MissingRule
+from tpc.ops.index_map import IndexMap
 from tpc.ops.repeat import repeat
 
 if TYPE_CHECKING:
@@ -138,6 +150,9 @@ class View:
         if left.type.rank != right.type.rank or extents(left) != extents(right):
             raise MissingRule(left, STAGE, "covariances of values of different axes")
         if numbers.is_number(left) and numbers.is_number(right):
+            moved = left.op is right.op and isinstance(left.op, IndexMap)
+            if moved and "S" in modes and left.op.sums_positions and left.attrs == right.attrs:
+                return left.op.covariance(left, right, modes, self)  # windows are summed there
             return self.outer(numbers.array(left), numbers.array(right), modes, left)
         for node, first in ((left, True), (right, False)):
             parts = None if numbers.is_number(node) else node.op.addends(node)
@@ -187,15 +202,15 @@ class View:
         if not dimensions:
             return value
 
-        def summed(q: Quantity | None) -> Quantity | None:
+        def reduced(q: Quantity | None) -> Quantity | None:
             if q is None:
                 return None
             repeats = factor
             for k in dimensions:
                 repeats *= shape[k] // q.array.shape[k]
-            return q.moved(Sums(q.array, dimensions).outputs[0]).times(repeats)
+            return q.moved(summed(q.array, dimensions)).times(repeats)
 
-        return both(value, summed)
+        return both(value, reduced)
 
     def _sum(
         self,
@@ -287,7 +302,7 @@ class View:
         factor = 1
         for k in over:
             factor *= sizes[k] // q.array.shape[k]
-        return q.moved(Sums(q.array, over).outputs[0]).times(factor)
+        return q.moved(summed(q.array, over)).times(factor)
 
     def total(self, values: Sequence[Value]) -> Value:
         """Return a sum, of which only the leading power of the width is kept."""
@@ -333,6 +348,14 @@ class View:
             x = q.array if full is None else self.grown(q.array, full)
             new = shape(x.shape) if callable(shape) else shape
             return q.moved(Move(x, function, new).outputs[0])
+
+        return both(value, image)
+
+    def seen(self, value: Value, shape: Any) -> Value:
+        """Return a value under another shape, which is given by that of the array."""
+
+        def image(q: Quantity | None) -> Quantity | None:
+            return None if q is None else q.moved(flattened(q.array, shape(q.array.shape)))
 
         return both(value, image)
 
@@ -382,13 +405,15 @@ class View:
             tangent = None
         given = (kernel.array, kernel.factor)
         t = None if tangent is None else tangent.array
-        step: ClosedForm | SeriesForm
+        step: Step
         if form is not None and (tangent is None or slope is not None):
             forms = [form] if tangent is None or slope is None else [form, slope]
             keys = side_keys(forms)
             sides = self.engine.sides(left, keys), self.engine.sides(right, keys)
             source = loop_source(form, None if tangent is None else slope)
-            step = ClosedForm(given, t, sides, source, shape)
+            step = layer(kernel, tangent, sides, (form, slope), shape[0]) or ClosedForm(
+                given, t, sides, source, shape
+            )
         else:
             sides = self.engine.sides(left, None), self.engine.sides(right, None)
             step = SeriesForm(given, t, sides, phi, shape)
@@ -468,7 +493,6 @@ def gaussian(node: Node, engine: Engine) -> bool:
     """Whether a node is Gaussian of mean zero in the limit, given the numbers of its samples."""
     from tpc.limit.contraction import weight_below
     from tpc.ops.gather import GATHER
-    from tpc.ops.index_map import IndexMap
     from tpc.ops.repeat import REPEAT
     from tpc.ops.sum import SUM
     from tpc.ops.windows import FOLD

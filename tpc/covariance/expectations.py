@@ -182,19 +182,7 @@ def side_keys(forms: Sequence[DualForm]) -> list[SideKey]:
 
 def loop_source(value: DualForm, slope: DualForm | None) -> str:
     """Return the source of the loop over a closed form and, where given, that of the slope."""
-    forms = [value] if slope is None else [value, slope]
-    columns: dict[SideKey, list[int]] = {}
-    count = 0
-    for form in forms:
-        key = (form.side, form.side_parameters)
-        if key not in columns:
-            columns[key] = list(range(count, count + form.arity))
-            count += form.arity
-    calls = []
-    for form in forms:
-        own = columns[form.side, form.side_parameters]
-        names = [f"x{c}" for c in own] + [f"y{c}" for c in own]
-        calls.append(f"{form.pair}({', '.join(['c', *names, *map(repr, form.parameters)])})")
+    count, calls = pair_calls([value] if slope is None else [value, slope])
     write = [f"target[i] = {calls[0]}"]
     if slope is not None:
         write.append(f"bent[i] = tangent[i] * {calls[1]}")
@@ -218,12 +206,30 @@ def loop_source(value: DualForm, slope: DualForm | None) -> str:
     for line in loop.splitlines():
         indent = line[: len(line) - len(line.lstrip())]
         text += [indent + w for w in write] if line.strip() == "@" else [line]
-    parts = [_HEADER, *_functions([form.pair for form in forms]), "\n".join(text)]
-    return "\n\n\n".join(parts) + "\n"
+    names = [form.pair for form in (value, slope) if form is not None]
+    return "\n\n\n".join([*header(names), "\n".join(text)]) + "\n"
 
 
-def _functions(names: list[str]) -> list[str]:
-    found = []
+def pair_calls(forms: Sequence[DualForm]) -> tuple[int, list[str]]:
+    """Return how many columns sides x and y have, and the expression of each form at c."""
+    columns: dict[SideKey, list[int]] = {}
+    count = 0
+    for form in forms:
+        key = (form.side, form.side_parameters)
+        if key not in columns:
+            columns[key] = list(range(count, count + form.arity))
+            count += form.arity
+    calls = []
+    for form in forms:
+        own = columns[form.side, form.side_parameters]
+        names = [f"x{c}" for c in own] + [f"y{c}" for c in own]
+        calls.append(f"{form.pair}({', '.join(['c', *names, *map(repr, form.parameters)])})")
+    return count, calls
+
+
+def header(names: list[str]) -> list[str]:
+    """Return the head of a module with the functions of these names."""
+    found = [_HEADER]
     for name, source, is_function in closure(names):
         if not is_function:
             found.append(source)

@@ -86,6 +86,9 @@ def transposed(left: Node, right: Node, modes: str, view: View) -> Value:
         moves += range(start, start + COUNT.get(text[axis], 0))
     if moves == list(range(len(moves))):
         return value
+    wide = [k for k in moves if pair_shape(extents(left.operands[0]), text)[k] > 1]
+    if wide == sorted(wide):
+        return view.seen(value, lambda shape: tuple(shape[k] for k in moves))
     axes = [0, *(1 + k for k in moves)]
     return view.moved(
         value, lambda a: a.transpose(axes), lambda shape: tuple(shape[k] for k in moves)
@@ -110,6 +113,11 @@ def reshaped(left: Node, right: Node, modes: str, view: View) -> Value:
         start, new = start + count, new + len(dims)
     value = view.request(x, y, inner)
     result = pair_shape(extents(left), modes)
+
+    if "F" not in modes:
+        full = pair_shape(extents(x), inner)
+        grown = both(value, lambda q: None if q is None else q.moved(view.grown(q.array, full)))
+        return view.seen(grown, lambda shape: result)
 
     def image(array: Any) -> Any:
         return _regrouped(array, groups).reshape(len(array), *result)
@@ -188,7 +196,7 @@ def repeated(left: Node, right: Node, modes: str, view: View) -> Value:
         return tuple(found)
 
     if places:
-        value = view.moved(value, lambda a: a.reshape(len(a), *shape(a.shape[1:])), shape)
+        value = view.seen(value, shape)
     if factor == 1:
         return value
     return both(value, lambda q: None if q is None else q.times(factor))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tpc.covariance.arrays import Array, Block, Step
+from tpc.covariance.steps import Reshape
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -110,21 +112,23 @@ class Program:
         last: dict[Array, int] = {}
         for number, step in enumerate(self.steps):
             for array in step.outputs:
-                last[array] = number
+                last[memory(array)] = number
             for array in (*step.inputs, *(step.sides if step.single else ())):
-                last[array] = number
+                last[memory(array)] = number
         for array in results:
-            last[array] = len(self.steps)
+            last[memory(array)] = len(self.steps)
         self.ending: list[list[Array]] = [[] for _ in range(len(self.steps) + 1)]
         for array, number in last.items():
             self.ending[number].append(array)
         self.size = self._peak()
+        self._stock = threading.local()
 
     def _peak(self) -> int:
         """Return how many numbers per pair live at the same time, at most."""
         live = most = 1
         for number, step in enumerate(self.steps):
-            live += sum(array.size for array in step.outputs)
+            if not isinstance(step, Reshape):
+                live += sum(array.size for array in step.outputs)
             most = max(most, live)
             live -= sum(array.size for array in self.ending[number])
         return most
@@ -133,18 +137,62 @@ class Program:
         """Return the arrays that are left after the last step."""
         count = block.rows.size
         values: dict[Array, Numbers] = {} if table is None else table
-        free: dict[int, list[Numbers]] = {}
+        stock: _Stock = self._stock.__dict__.setdefault("buffers", _Stock())
+        stock.all_are_free()
         for number, step in enumerate(self.steps):
-            outs = []
-            for array in step.outputs:
-                stock = free.get(array.size)
-                flat = stock.pop() if stock else np.empty(count * array.size)
-                outs.append(flat.reshape(count, *array.shape))
-            step.run(block, [values[array] for array in step.inputs], outs)
-            values.update(zip(step.outputs, outs, strict=True))
+            if isinstance(step, Reshape):
+                (array,) = step.outputs
+                values[array] = values[step.inputs[0]].reshape(count, *array.shape)
+            else:
+                self._compute(step, block, values, stock)
             for array in self.ending[number]:
-                free.setdefault(array.size, []).append(values.pop(array).reshape(-1))
+                stock.give_back(array.size, values[array])
         return values
+
+    def _compute(
+        self,
+        step: Step,
+        block: Block,
+        values: dict[Array, Numbers],
+        stock: _Stock,
+    ) -> None:
+        outs = [stock.take(block.rows.size, array) for array in step.outputs]
+        step.run(block, [values[array] for array in step.inputs], outs)
+        values.update(zip(step.outputs, outs, strict=True))
+
+
+class _Stock:
+    """Buffers that one thread uses again from block to block: fresh memory is slow."""
+
+    def __init__(self) -> None:
+        self._owned: list[tuple[int, Numbers]] = []
+        self._free: dict[int, list[Numbers]] = {}
+
+    def all_are_free(self) -> None:
+        self._free = {}
+        for size, flat in self._owned:
+            self._free.setdefault(size, []).append(flat)
+
+    def take(self, count: int, array: Array) -> Numbers:
+        found = self._free.get(array.size)
+        while found:
+            flat = found.pop()
+            if flat.size >= count * array.size:
+                return flat[: count * array.size].reshape(count, *array.shape)
+        flat = np.empty(count * array.size)
+        self._owned.append((array.size, flat))
+        return flat.reshape(count, *array.shape)
+
+    def give_back(self, size: int, array: Numbers) -> None:
+        flat = array if array.base is None else array.base
+        self._free.setdefault(size, []).append(flat.reshape(-1))
+
+
+def memory(array: Array) -> Array:
+    """Return the array whose memory this one uses."""
+    while isinstance(array.step, Reshape):
+        array = array.step.inputs[0]
+    return array
 
 
 def ordered(roots: Sequence[Array]) -> list[Step]:

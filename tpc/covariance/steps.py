@@ -89,6 +89,22 @@ class Move(Step):
         outs[0][...] = self.function(inputs[0])
 
 
+class Reshape(Step):
+    """The same numbers under another shape: the memory is that of the operand."""
+
+    def __init__(self, x: Array, shape: Shape) -> None:
+        super().__init__([x], (), [shape], x.single)
+
+
+def flattened(x: Array, shape: Shape) -> Array:
+    """Return an array under another shape."""
+    if x.shape == shape:
+        return x
+    if isinstance(x.step, Reshape):
+        return flattened(x.step.inputs[0], shape)
+    return Reshape(x, shape).outputs[0]
+
+
 class Join(Step):
     """Several arrays into one: ``function(list of arrays, out)``; None stands for zero."""
 
@@ -180,6 +196,8 @@ class Mix(Step):
 
     def run(self, block: Block, inputs: list[Numbers], outs: list[Numbers]) -> None:
         s, k, t, out = self.text
+        if self._sandwich(block, inputs[0], outs[0]):
+            return
         x = block.left[self.sides[0]]
         y = block.right[self.sides[1]]
         x = x[block.rows] if len(x) > 1 else x
@@ -187,6 +205,28 @@ class Mix(Step):
         half = _middle(s, k, out + t)
         first = contract_pairs(x, s, inputs[0], k, half)
         outs[0][...] = contract_pairs(first, half, y, t, out)
+
+    def _sandwich(self, block: Block, k: Numbers, out: Numbers) -> bool:
+        """Compute ``s K t'`` per stacked letter in compiled code, where it is one."""
+        s, letters, t, result = self.text
+        lead, (p, o), (q, u) = s[:-2], (s[-1:], s[-2:-1]), (t[-1:], t[-2:-1])
+        if not p or t[:-2] != lead or len({p, o, q, u} | set(lead)) != 4 + len(lead):
+            return False
+        if not letters.startswith(lead + p + q) or not result.startswith(lead + o + u):
+            return False
+        if any(extent != 1 for extent in k.shape[1 + len(lead) + 2 :]):
+            return False
+        x, y = block.left[self.sides[0]], block.right[self.sides[1]]
+        stack = int(np.prod(k.shape[1 : 1 + len(lead)], dtype=int))
+        loops.sandwiches(
+            x.reshape(len(x), stack, *x.shape[-2:]),
+            k.reshape(len(k), stack, x.shape[-1], y.shape[-1]),
+            y.reshape(len(y), stack, *y.shape[-2:]),
+            block.rows,
+            block.columns,
+            out.reshape(len(k), stack, x.shape[-2], y.shape[-2]),
+        )
+        return True
 
 
 def _middle(s: str, k: str, later: str) -> str:
@@ -233,6 +273,13 @@ class Sums(Step):
 
     def run(self, block: Block, inputs: list[Numbers], outs: list[Numbers]) -> None:
         np.sum(inputs[0], axis=self.dimensions, out=outs[0])
+
+
+def summed(x: Array, dimensions: Sequence[int]) -> Array:
+    """Return the sums over dimensions of an array."""
+    if all(x.shape[k] == 1 for k in dimensions):
+        return flattened(x, tuple(e for k, e in enumerate(x.shape) if k not in dimensions))
+    return Sums(x, dimensions).outputs[0]
 
 
 class WindowSums(Step):
@@ -317,26 +364,25 @@ def row_places(sizes: Sequence[int], modes: str) -> tuple[Any, int, int]:
     ``sizes`` are the extents of the axes. The result is (places (R, 2), length of a row, whether p
     runs along with q).
     """
-    strides: list[int] = []
-    run = 1
-    for extent in reversed(sizes):
-        strides.insert(0, run)
-        run *= extent
-    last = max((k for k in range(len(sizes)) if sizes[k] > 1), default=None)
+    strides = [int(np.prod(sizes[k + 1 :], dtype=int)) for k in range(len(sizes))]
+    wide = [k for k in range(len(sizes)) if sizes[k] > 1]
+    if not wide:
+        return np.zeros((1, 2), dtype=np.int64), 1, 1
+    first = wide[-1]  # the axes from here on make up a row
+    if modes[first] == "D":
+        while first > 0 and (modes[first - 1] == "D" or sizes[first - 1] == 1):
+            first -= 1
     places = np.zeros((1, 2), dtype=np.int64)
     for k, (size, mode) in enumerate(zip(sizes, modes, strict=True)):
         steps = np.arange(size) * strides[k]
         zero = np.zeros(size, dtype=np.int64)
-        if mode == "D":
-            if k != last:
-                places = _crossed(places, np.stack([steps, steps], axis=1))
-        else:
+        if mode == "D" and k < first:
+            places = _crossed(places, np.stack([steps, steps], axis=1))
+        elif mode == "F":
             places = _crossed(places, np.stack([steps, zero], axis=1))
-            if k != last:
+            if k < first:
                 places = _crossed(places, np.stack([zero, steps], axis=1))
-    if last is None:
-        return places, 1, 1
-    return places, sizes[last], int(modes[last] == "D")
+    return places, int(np.prod(sizes[first:], dtype=int)), int(modes[wide[-1]] == "D")
 
 
 def _crossed(places: Any, more: Any) -> Any:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from numba import njit
 
 OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy"}
@@ -99,13 +100,45 @@ def products(x: Any, y: Any, rows: Any, columns: Any, places: Any, step: int, ou
             p, q = places[r]
             target = out[b, r]
             target[:] = 0.0
-            for c in range(left.shape[0]):
-                source = right[c, q:]
+            c, length = 0, target.shape[0]
+            while c < left.shape[0]:
+                # three channels at a time; where fewer are left, the last one counts as zero
+                more, most = min(c + 1, left.shape[0] - 1), min(c + 2, left.shape[0] - 1)
+                second, third = 1.0 * (more == c + 1), 1.0 * (most == c + 2)
+                one = right[c, q : q + length]
+                two, three = right[more, q : q + length], right[most, q : q + length]
                 if step == 0:
-                    level = left[c, p]
-                    for i in range(target.shape[0]):
-                        target[i] += level * source[i]
+                    u, v, w = left[c, p], second * left[more, p], third * left[most, p]
+                    for i in range(length):
+                        target[i] += u * one[i] + v * two[i] + w * three[i]
                 else:
-                    other = left[c, p:]
-                    for i in range(target.shape[0]):
-                        target[i] += other[i] * source[i]
+                    s = left[c, p : p + length]
+                    t, f = left[more, p : p + length], left[most, p : p + length]
+                    for i in range(length):
+                        target[i] += (
+                            s[i] * one[i] + second * t[i] * two[i] + third * f[i] * three[i]
+                        )
+                c += 3
+
+
+@njit(**OPTIONS)
+def sandwiches(x: Any, k: Any, y: Any, rows: Any, columns: Any, out: Any) -> None:
+    """``out[b, h] = x[rows[b], h] k[b, h] y[columns[b], h]^T``."""
+    half = np.empty((x.shape[2], y.shape[3]))
+    for b in range(rows.size):
+        for h in range(out.shape[1]):
+            left, middle, right = x[rows[b], h], k[b, h], y[columns[b], h]
+            target = out[b, h]
+            for o in range(half.shape[0]):
+                row = half[o]
+                row[:] = 0.0
+                for p in range(middle.shape[0]):
+                    level, source = left[o, p], middle[p]
+                    for q in range(row.shape[0]):
+                        row[q] += level * source[q]
+                for u in range(target.shape[1]):
+                    other = right[u]
+                    total = 0.0
+                    for q in range(row.shape[0]):
+                        total += row[q] * other[q]
+                    target[o, u] = total
