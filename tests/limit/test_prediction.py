@@ -65,6 +65,10 @@ def test_of_a_dense_program(dense: tpc.Program) -> None:
     np.testing.assert_allclose(found.covariance, expected.covariance, atol=1e-12)
     assert found.deviation.shape == found.mean.shape == (4, 2)
     chances = found.probabilities()
+    inverse = np.linalg.inv(limit.evaluate(X) + 0.1 * np.eye(6))
+    assert found.scale == pytest.approx(np.trace(Y.T @ inverse @ Y) / 12, rel=1e-9)
+    variance = found.scale * (found.deviation[:, 0] ** 2 + 0.1)
+    np.testing.assert_allclose(chances, probabilities(found.mean, np.sqrt(variance)), rtol=1e-12)
     np.testing.assert_allclose(chances.sum(axis=1), 1.0, rtol=1e-12)
     assert dense.predict({"x": X, "y": Y}, {"x": XT}).kind == "ntk"
 

@@ -54,8 +54,8 @@ def read_text(
     after the window, where it has ``[T, vocab]`` the token after each. With ``reading.test`` the
     end of the text makes the test windows, so that none of them overlaps with training windows.
 
-    The vocabulary is made of the most frequent tokens of the training text; where there are more
-    than the input takes, the last number stands for all others. ``known`` are the tokens and
+    The vocabulary is made of the most frequent tokens of the training text; unless they are as many
+    as the input takes, the last number stands for all others. ``known`` are the tokens and
     classes of the training set, for test files.
 
     Raises:
@@ -92,11 +92,11 @@ def _tokens(text: str, kind: str) -> list[str]:
 def vocabulary(tokens: Sequence[str], most: int) -> tuple[str, ...]:
     """Return the most frequent tokens (ties in their order), at most so many.
 
-    Where there are more, the last one stands for all that are left out.
+    Where there are more, or fewer, the last one stands for all others.
     """
     counts = Counter(tokens)
     ranked = sorted(counts, key=lambda token: (-counts[token], token))
-    return tuple(ranked) if len(ranked) <= most else (*ranked[: most - 1], UNKNOWN)
+    return tuple(ranked) if len(ranked) == most else (*ranked[: most - 1], UNKNOWN)
 
 
 def _encoded(tokens: Sequence[str], known: tuple[str, ...], path: Path) -> np.ndarray:
@@ -111,8 +111,7 @@ def _encoded(tokens: Sequence[str], known: tuple[str, ...], path: Path) -> np.nd
             Diagnostic(
                 "E0918",
                 f"{path} has the token {strange!r}, which the training text lacks",
-                help="the program's vocabulary leaves room for unknown tokens only where the "
-                "training text has more than it takes",
+                help="a larger vocabulary in the program leaves room for unknown tokens",
             )
         )
     return np.array([places.get(token, other) for token in tokens], dtype=np.int64)

@@ -29,8 +29,8 @@ class Evaluation:
     as the data reach; where they are asked for, ``covariance`` (N', N'), ``deviation`` (N', axes)
     and for one-hot targets ``probabilities`` (N', k). ``numbers`` has the same in brief:
     ``test_error`` (mean squared), for one-hot targets ``test_accuracy``, with probabilities their
-    ``test_log_loss`` and ``calibration_error``, and the ``ridge`` where it was chosen. ``notes``
-    are sentences on how the numbers were found.
+    ``test_log_loss``, ``calibration_error`` and for the NNGP the ``scale`` of its covariance, and
+    the ``ridge`` where it was chosen. ``notes`` are sentences on how the numbers were found.
     """
 
     kind: str
@@ -151,6 +151,8 @@ def _numbers(
     numbers |= scores(found.mean.reshape(len(found.mean), -1), truth)
     if truth is not None and "probabilities" in arrays and "test_accuracy" in numbers:
         labels = truth.reshape(len(truth), -1).argmax(axis=1)
+        if found.kind == "nngp":
+            numbers["scale"] = found.scale
         numbers["test_log_loss"] = log_loss(arrays["probabilities"], labels)
         numbers["calibration_error"] = calibration_error(arrays["probabilities"], labels)
     return numbers

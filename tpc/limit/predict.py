@@ -41,12 +41,15 @@ class Posterior:
     """Mean (M, k) and covariance (M, M) of the outputs at the test samples.
 
     The k outputs are independent given the mean, each with this covariance. ``note`` says how the
-    linear systems were solved.
+    linear systems were solved. Of a Gaussian process, ``scale`` is the factor of kernel and noise
+    that makes the targets most likely, ``y^T (K + noise I)^-1 y / (N k)``: with it the mean stays,
+    and the covariance is to be multiplied by it.
     """
 
     mean: Array
     covariance: Array
     note: str = ""
+    scale: float = 1.0
 
     @property
     def deviation(self) -> Array:
@@ -76,7 +79,8 @@ def posterior(
     found = solve(kernel, np.concatenate([y, test.T], axis=1), noise, method=method)
     mean = test @ found.x[:, : y.shape[1]]
     covariance = np.asarray(K_test_test, dtype=np.float64) - test @ found.x[:, y.shape[1] :]
-    return Posterior(mean, (covariance + covariance.T) / 2, found.note)
+    scale = float((y * found.x[:, : y.shape[1]]).mean())
+    return Posterior(mean, (covariance + covariance.T) / 2, found.note, scale)
 
 
 def ensemble(

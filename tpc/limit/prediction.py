@@ -37,7 +37,9 @@ class Prediction:
       of the independent copies along the other axes;
     * ``ridge``: the one that was used; ``chosen`` how it scored, where it was chosen;
     * ``kernel`` (N, N), ``kernel_test`` (M, N), with the kept axes twice: what it is made from;
-    * ``note``: how the linear systems were solved.
+    * ``note``: how the linear systems were solved;
+    * ``scale``: for the NNGP with a covariance, the factor of kernel and ridge under which the
+      targets are most likely (:class:`tpc.limit.predict.Posterior`).
     """
 
     kind: str
@@ -49,6 +51,7 @@ class Prediction:
     kernel_test: Array
     note: str
     layout: Layout
+    scale: float = 1.0
 
     @property
     def deviation(self) -> Array:
@@ -66,8 +69,9 @@ class Prediction:
     def probabilities(self, seed: int = 0) -> Array:
         """Return the probability that each of the k outputs is the largest, (M, k).
 
-        Under the posterior of the NNGP, whose ridge is noise of the targets; or as a share of the
-        trained networks. Exact where the k outputs are independent, else over draws.
+        Under the posterior of the NNGP, whose ridge is noise of the targets, both times ``scale``:
+        the class does not hang on it, the confidence does. Under the NTK, as a share of the trained
+        networks. Exact where the k outputs are independent, else over draws.
 
         Raises:
             ValueError: the covariance was not asked for, or the output has not one axis.
@@ -76,11 +80,12 @@ class Prediction:
             raise ValueError(f"an output of axes {self.layout.axes} is no choice of a class")
         deviation, noise = self.deviation, self.ridge if self.kind == "nngp" else 0.0
         if self.layout.inner == 1:
-            return probabilities(self.mean, np.sqrt(deviation[:, 0] ** 2 + noise))
+            variance = self.scale * (deviation[:, 0] ** 2 + noise)
+            return probabilities(self.mean, np.sqrt(variance))
         assert self.covariance is not None
         places = np.arange(len(self.mean))
         own = self.covariance[places, places] + noise * np.eye(self.layout.inner)
-        return sampled_probabilities(self.mean, own, seed=seed)
+        return sampled_probabilities(self.mean, self.scale * own, seed=seed)
 
     def __repr__(self) -> str:
         return f"<Prediction {self.kind}, mean {self.mean.shape}, ridge {self.ridge:g}>"
@@ -138,7 +143,7 @@ def predict(
     spread = shape.kernel(found.covariance) if covariance else None
     outputs = _outputs(shape, mean, targets)
     return Prediction(
-        limit.kind, outputs, spread, strength, chosen, first, second, found.note, shape
+        limit.kind, outputs, spread, strength, chosen, first, second, found.note, shape, found.scale
     )
 
 
