@@ -8,7 +8,8 @@ Forms, chosen by what the weight is and by how its optimizer depends on gradient
   of the gradients so far, each a sum of outer products: the optimizer's own rule acts on the
   vector of coefficients;
 * a matrix under any other entrywise optimizer has entries at all pairs of particles besides;
-* weights under an optimizer that orthogonalises: see :mod:`tpc.feature.spectral`.
+* weights under an optimizer that orthogonalises, or that scales steps with the weight: see
+  :mod:`tpc.feature.spectral`, :mod:`tpc.feature.factored`.
 """
 
 from __future__ import annotations
@@ -44,8 +45,6 @@ class Weight(ABC):
     def __init__(self, spec: ParamSpec, settings: Settings | None) -> None:
         self.spec, self.settings = spec, settings
         self.steps = 0
-        if settings is not None:
-            self._check(settings)
 
     @property
     @abstractmethod
@@ -55,17 +54,6 @@ class Weight(ABC):
     @abstractmethod
     def move(self, gradient: Operand, clip: Clip = UNCLIPPED) -> None:
         """Make one step, given dL/dW of the effective weight and the factor that clips it."""
-
-    def _check(self, settings: Settings) -> None:
-        if settings.optimizer.kind not in ("linear", "entrywise", "spectral"):
-            raise TpcError(
-                Diagnostic(
-                    "E0952",
-                    f"optimizer {settings.optimizer.name} of `{self.spec.name}` has no "
-                    "feature-learning limit yet",
-                    self.spec.span,
-                )
-            )
 
     def _decay(self) -> float:
         """Return the coefficient of weight decay, zero where it vanishes in the limit."""
@@ -309,6 +297,10 @@ def initial(
         from tpc.feature.spectral import SpectralEntries
 
         return SpectralEntries(spec, settings, start, space)
+    if settings is not None and settings.optimizer.kind == "parameter_scaled":
+        from tpc.feature.factored import FactoredEntries
+
+        return FactoredEntries(spec, settings, start)
     return Entries(spec, settings, start)
 
 
@@ -348,6 +340,10 @@ def _initial_matrix(
         from tpc.feature.spectral import SpectralMatrix
 
         return SpectralMatrix(spec, settings, start, space)
+    if settings is not None and settings.optimizer.kind == "parameter_scaled":
+        from tpc.feature.factored import FactoredMatrix
+
+        return FactoredMatrix(spec, settings, start, space)
     if settings is not None and settings.optimizer.kind != "linear":
         return Pairs(spec, settings, start)
     return Linear(spec, settings, start, steps)
