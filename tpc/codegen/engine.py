@@ -53,6 +53,9 @@ def prepare(X, X2=None, tolerance=TOLERANCE):
             if key not in parts:
                 parts[key] = input_slice(given, *ends[side])
     grams = [(way, parts[id(data), a], parts[id(data2), b]) for way, a, b in GRAMS]
+    norms = [
+        [row_norms(pair[side]) for _, *pair in grams] for side in (0, 1)
+    ]
     left = describe(data, tolerance)
     right = left if X2 is None else describe(data2, tolerance)
     return {
@@ -60,6 +63,7 @@ def prepare(X, X2=None, tolerance=TOLERANCE):
         "columns": right[0].shape[1],
         "symmetric": X2 is None and SYMMETRIC,
         "grams": grams,
+        "norms": [np.array(side).reshape(len(grams), -1) for side in norms],
         "left": left[0],
         "left_series": [np.ascontiguousarray(s) for s in left[1]],
         "right": right[0],
@@ -89,6 +93,9 @@ def band(prepared, first, last, result, top, buffers, pool=None):
     left = np.ascontiguousarray(prepared["left"][:, first:last])
     series = [s[first:last] for s in prepared["left_series"]] + prepared["right_series"]
     shift = first if symmetric else -height
+    if grams:
+        grams.append(np.ascontiguousarray(prepared["norms"][0][:, first:last]))
+        grams.append(prepared["norms"][1])
     arguments = (*grams, prepared["tolerance"], left, prepared["right"], *series, result)
     in_threads(pool, pairs, height, top, shift, *arguments)
     if prepared["own"] is not None:

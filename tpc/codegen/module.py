@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 from tpc.codegen.engine import ENGINE
@@ -9,6 +10,7 @@ from tpc.codegen.rows import Rows
 from tpc.codegen.schedule import Schedule, schedule
 from tpc.codegen.single import Single
 from tpc.codegen.text import closure
+from tpc.limit.expressions import Slice
 from tpc.limit.kernels import Kernels
 
 _NUMPY_ONLY = {
@@ -29,6 +31,7 @@ _NUMPY_ONLY = {
     "interpolated_series",
     "barycentric",
     "multiplied",
+    "row_norms",
     "matched",
 }
 
@@ -95,6 +98,7 @@ def module_source(
     main = _pairs(plan, rows, single)
     describe = _describe(plan, single)
     needed = {*single.runtime, *rows.runtime, "multiplied", "matched", "input_slice"}
+    needed |= {"row_norms", "collinear_row"}
     for phi in single.functions:
         needed.update(phi.helpers)
     parts = [
@@ -105,7 +109,7 @@ def module_source(
         *_row_functions(rows),
         main,
         describe,
-        _prepare(plan, single, kernels),
+        _prepare(plan, kernels, inputs),
         ENGINE.rstrip(),
         _SAMPLES.rstrip(),
     ]
@@ -163,8 +167,15 @@ def _series_names(single: Single, side: str) -> list[str]:
 def _pairs(plan: Schedule, rows: Rows, single: Single) -> str:
     grams = [f"gram_{i}" for i in range(len(plan.grams))]
     series = [*_series_names(single, "left"), *_series_names(single, "right")]
-    arguments = ", ".join([*grams, "tolerance", "left", "right", *series, "result"])
+    norms = ["norms1", "norms2"] if grams else []
+    arguments = ", ".join([*grams, *norms, "tolerance", "left", "right", *series, "result"])
     calls = [
+        f"collinear_row(start, count, gram_{n}[i][low:high], norms1[{n}, i], "
+        f"norms2[{n}][low:high], SLACK[{n}])"
+        for n, gram in enumerate(plan.grams)
+        if not gram.left.tokens
+    ]
+    calls += [
         f"row_{call.function}({', '.join(['start', 'count', *map(str.strip, call.arguments)])})"
         for call in rows.calls
     ]
@@ -214,15 +225,23 @@ def _describe(plan: Schedule, single: Single) -> str:
     return "\n".join(lines)
 
 
-def _prepare(plan: Schedule, single: Single, kernels: Kernels) -> str:
+def _prepare(plan: Schedule, kernels: Kernels, inputs: dict[str, tuple[int, ...]]) -> str:
     leaves = [
         f"({'matched' if g.left.tokens else 'multiplied'}, "
         f"({g.left.name!r}, {g.left.place!r}), ({g.right.name!r}, {g.right.place!r}))"
         for g in plan.grams
     ]
+    slack = [1.0 - 2.0**-52 * max(4.0, 2.0 * math.sqrt(_width(g.left, inputs))) for g in plan.grams]
     listed = "".join(f"    {leaf},\n" for leaf in leaves)
     return (
         f"GRAMS = [  # how two slices of inputs are multiplied, and which\n{listed}]\n"
+        f"SLACK = ({''.join(f'{s!r}, ' for s in slack)})  # cosines above are rounding from 1\n"
         f"ENTRIES = {len(kernels.entries)}\n"
         f"SYMMETRIC = {not kernels.kept}  # whether x and x' may be exchanged in every entry"
     )
+
+
+def _width(part: Slice, inputs: dict[str, tuple[int, ...]]) -> int:
+    """Return how many entries of a sample a slice has."""
+    shape = inputs[part.name]
+    return math.prod(n for n, at in zip(shape, part.place, strict=True) if at is None)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 else:
     Value = Any
 
+ROUNDING = 2e-15
 SNAP = 1.0 - 1e-15  # cosines beyond this are those of collinear inputs, up to rounding
 
 
@@ -41,9 +42,11 @@ def cosine(k: Value, inverse1: Value, inverse2: Value) -> Any:
     return select(np.abs(c) > SNAP, np.copysign(1.0, c), c)
 
 
-def nonnegative(x: Value) -> Any:
-    """Return x, or zero where rounding has made it negative."""
-    return select(x < 0.0, 0.0, x)
+def determinant_of(k: Value, q1: Value, q2: Value) -> Any:
+    """Return ``q1 q2 - k^2``, zero for inputs that are collinear up to rounding."""
+    whole = q1 * q2
+    rest = whole - k * k
+    return select(rest < ROUNDING * whole, 0.0, rest)
 
 
 def norm_side(q: Value) -> tuple[Any, Any]:
@@ -144,7 +147,7 @@ def probit_angle(
     Both keep their relative accuracy for huge variances, where the sine is close to one: the
     gap ``1 - sine`` is taken from the determinant, which does not cancel.
     """
-    determinant = 1.0 + s1 + s2 + nonnegative(s1 * s2 - k * k)
+    determinant = 1.0 + s1 + s2 + determinant_of(k, s1, s2)
     sine = np.abs(k) * root1 * root2
     large = sine > 0.5
     square = select(large, 0.5 * determinant * weight1 * weight2 / (1.0 + sine), sine * sine)
@@ -176,7 +179,7 @@ def gelu_pair(
     inverse = 1.0 / np.sqrt(determinant)
     orthant = 0.25 + 0.5 * INVERSE_PI * angle
     density = 0.5 * INVERSE_PI * inverse
-    return k * orthant + density * (s1 * s2 + k * k * (weight1 + weight2 - 1.0))
+    return k * orthant + density * (determinant_of(k, s1, s2) + k * k * (weight1 + weight2))
 
 
 def gelu_slope_pair(
@@ -196,13 +199,15 @@ def sinusoid_pair(k: Value, q1: Value, q2: Value, size: float, squared: float, t
     _, gap = decay(2.0 * reach)  # 1 - exp(-2 reach) keeps small covariances exact
     odd = np.copysign(0.5 * gap, k)
     even = 1.0 - 0.5 * gap
-    level = exponential(reach - 0.5 * squared * (q1 + q2))
+    whole = 0.5 * squared * (q1 + q2)
+    apart = whole - reach  # (b u - b v)^2 / 2 on average: zero for equal inputs up to rounding
+    level = exponential(select(apart < ROUNDING * whole, 0.0, -apart))
     return 0.5 * size * level * ((1.0 - turn) * even + (1.0 + turn) * odd)
 
 
 def bell_pair(k: Value, q1: Value, q2: Value, size: float, slope: float, curvature: float) -> Any:
     """Return ``size E[g(u) g(v)]``, ``g(z) = exp(slope z + curvature z^2)``, curvature <= 0."""
-    determinant = nonnegative(q1 * q2 - k * k)
+    determinant = determinant_of(k, q1, q2)
     spread = 1.0 - 2.0 * curvature * (q1 + q2) + 4.0 * curvature * curvature * determinant
     if slope == 0.0:  # decided before any loop: parameters are constants
         return size / np.sqrt(spread)
@@ -222,6 +227,6 @@ def polynomial_pair(k: Value, q1: Value, q2: Value, rows: Sequence[Sequence[floa
 
 def bell_slope_pair(k: Value, q1: Value, q2: Value, size: float, curvature: float) -> Any:
     """Return ``size E[u g(u) v g(v)]``, ``g(z) = exp(curvature z^2)``, curvature <= 0."""
-    determinant = nonnegative(q1 * q2 - k * k)
+    determinant = determinant_of(k, q1, q2)
     spread = 1.0 - 2.0 * curvature * (q1 + q2) + 4.0 * curvature * curvature * determinant
     return size * k / (spread * np.sqrt(spread))

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tpc.runtime.elementary import select
+
 Array = NDArray[np.float64]
 Place = tuple[int | None, ...]
 
@@ -39,6 +41,23 @@ def own_matches(
     """Return the number of equal tokens (N,) of two slices of the same samples."""
     left, right = input_slice(data, name1, place1), input_slice(data, name2, place2)
     return np.asarray((left == right).sum(axis=1), dtype=np.float64)
+
+
+def row_norms(values: Array) -> Array:
+    """Return the Euclidean norms (N,) of rows."""
+    return np.asarray(np.sqrt(np.einsum("nm,nm->n", values, values)))
+
+
+def collinear_row(
+    start: int, count: int, row: Array, norm: float, norms: Array, slack: float
+) -> None:
+    """Give inner products of rows that are collinear up to rounding their exact size.
+
+    Without this, the angle between equal inputs is the root of a rounding error.
+    """
+    for j in range(start, count):
+        bound = norm * norms[j]
+        row[j] = select(np.abs(row[j]) > slack * bound, np.copysign(bound, row[j]), row[j])
 
 
 def matched(left: Array, right: Array, out: Array) -> None:
