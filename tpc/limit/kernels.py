@@ -55,12 +55,11 @@ def derive(module: Module, kind: str) -> Kernels:
         LimitRefusal: the program has no such kernel, or it needs terms that are not supported.
         MissingRule: an op has no limit rule.
     """
-    context = MomentContext(module.params)
+    context = _context(module)
     output = module.output.node
-    _require_no_transposes(output, context)
     kept, dropped = _axes(output, context)
     places = [_place(output, kept, p) for p in _positions(output, kept)]
-    notes = (*_copies_note(output, dropped), *_masks_note(output))
+    notes = (*_copies_note(output, dropped), *_masks_note(output), *_tied_note(context))
     if kind == "nngp":
         entries, diagonal = (
             tuple(
@@ -73,6 +72,14 @@ def derive(module: Module, kind: str) -> Kernels:
             notes = (*notes, *_vanishing_note(module, context, (output, places[0])))
         return Kernels(_sizes(output, kept), entries, diagonal, notes=notes)
     return _ntk(module, context, output, kept, places, notes)
+
+
+def _context(module: Module) -> MomentContext:
+    """Return a derivation that knows which weights the forward pass uses transposed too."""
+    context = MomentContext(module.params)
+    uses = _uses(module.output.node, context)
+    context.tied = frozenset(name for name, ways in uses.items() if len(ways) > 1)
+    return context
 
 
 def _finite(moment: Moment, node: Node) -> ex.Expression:
@@ -108,7 +115,7 @@ def _axes(output: Node, context: MomentContext) -> tuple[list[int], list[int]]:
 
 def output_axes(module: Module) -> tuple[list[int], list[int]]:
     """Return the axes of the output that kernels keep, and those of independent copies."""
-    return _axes(module.output.node, MomentContext(module.params))
+    return _axes(module.output.node, _context(module))
 
 
 def _copies(output: Node, axis: int, context: MomentContext) -> bool:
@@ -155,6 +162,14 @@ def _masks_note(output: Node) -> tuple[str, ...]:
         return ()
     return (
         "random masks are drawn anew for every sample; K(x, x) and all variances share their own",
+    )
+
+
+def _tied_note(context: MomentContext) -> tuple[str, ...]:
+    return tuple(
+        f"{name} is used along two axes, as a weight and as its transpose: what one product owes "
+        "to the other is kept (Zdot terms)"
+        for name in sorted(context.tied)
     )
 
 
@@ -206,7 +221,7 @@ def _require_no_transposes(output: Node, context: MomentContext) -> None:
             raise LimitRefusal(
                 f"the weight {name} is used along two different axes (as W and as its transpose)",
                 output,
-                "correlations of W x with W^T y (Zdot terms) are not supported in kernels yet",
+                "what W^T y owes to W x (Zdot terms) is kept pair by pair only, not here",
             )
 
 

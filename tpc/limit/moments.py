@@ -17,6 +17,7 @@ from tpc.limit.forms import Data, Entry, Form, Gaussian, Mask
 from tpc.limit.leaves import operands
 from tpc.limit.moment import Factor, Key, LimitRefusal, Moment, Rule
 from tpc.limit.reduction import DATA, MASK, law, reduce
+from tpc.limit.transposes import dotted
 
 if TYPE_CHECKING:
     from tpc.ir.module import ParamSpec
@@ -39,6 +40,9 @@ class MomentContext:
         self._sources: dict[Entry, frozenset[Any]] = {}
         self._arrays: dict[Node, Any] = {}
         self.numbers: dict[tuple[Entry, Any], Moment] = {}
+        self.tied: frozenset[str] = frozenset()
+        """Weights that the forward pass uses transposed too."""
+        self.hats: dict[Entry, frozenset[Entry]] = {}
         self.centred: dict[Entry, bool] = {}
         self.singles: dict[Entry, Single | None] = {}
         self.opened: dict[tuple[Entry, Any], tuple[Entry, Any]] = {}
@@ -50,7 +54,10 @@ class MomentContext:
         found = self._forms.get(entry)
         if found is None:
             node, index = entry
-            found = self._forms[entry] = node.op.limit(node, index, self)
+            found = node.op.limit(node, index, self)
+            if isinstance(found, Gaussian) and found.param in self.tied:
+                found = dotted(self, entry, found)
+            self._forms[entry] = found
         return found
 
     def define(self, entry: Entry, form: Form) -> None:

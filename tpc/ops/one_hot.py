@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from tpc.ir.node import Node
     from tpc.limit.forms import Form, Index
     from tpc.limit.moments import MomentContext
+    from tpc.ops.activations import Activation
     from tpc.ops.base import Array
     from tpc.scaling.interpret import ScalingContext
     from tpc.scaling.state import Size
@@ -42,13 +43,8 @@ class OneHot(Op):
     def limit(self, node: Node, index: Index, context: MomentContext) -> Form:
         """Return whether an integer is the last index: a function of it that is 1 there only."""
         from tpc.limit.forms import Function
-        from tpc.ops.activations import formula as fm
-        from tpc.ops.activations.abs import Abs
-        from tpc.ops.activations.written import from_formula
 
-        distance = fm.apply(Abs(), fm.subtract(fm.Z, fm.number(index[-1] + 1)))
-        tent = fm.maximum(fm.number(0), fm.subtract(fm.number(1), distance))
-        return Function(from_formula(tent, f"is_{index[-1] + 1}"), (node.operands[0], index[:-1]))
+        return Function(indicator(index[-1]), (node.operands[0], index[:-1]))
 
     def evaluate(self, node: Node, arrays: Sequence[Array], context: EvalContext) -> Array:
         import numpy as np
@@ -58,6 +54,17 @@ class OneHot(Op):
 
 
 ONE_HOT = OneHot()
+
+
+def indicator(token: int) -> Activation:
+    """Return a function that is 1 at one integer, ``token + 1``, and 0 at all others."""
+    from tpc.ops.activations import formula as fm
+    from tpc.ops.activations.abs import Abs
+    from tpc.ops.activations.written import from_formula
+
+    distance = fm.apply(Abs(), fm.subtract(fm.Z, fm.number(token + 1)))
+    tent = fm.maximum(fm.number(0), fm.subtract(fm.number(1), distance))
+    return from_formula(tent, f"is_{token + 1}")
 
 
 @surface(value("ids"), name="one_hot")
