@@ -12,6 +12,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from tpc.report.axes import step_axis, width_axis
+
 STYLE = {"font.size": 10, "axes.spines.top": False, "axes.spines.right": False}
 LIMIT, NETWORK, KERNEL = "#1b1b1b", "#08519c", "#b3261e"
 
@@ -118,8 +120,7 @@ def _widths(axes: Axes, results: Sequence[dict[str, Any]]) -> None:
             axes.axhline(mean, color=colour, linestyle="--", label=f"{label}: limit")
             if not math.isnan(error):
                 axes.axhspan(mean - error, mean + error, color=colour, alpha=0.15, linewidth=0)
-    axes.set_xscale("log", base=2)
-    axes.set_xlabel("width n")
+    width_axis(axes, sorted({width for _, width in groups(results) if width is not None}))
     axes.set_ylabel("analogies answered, %")
     axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
     axes.legend(frameon=False)
@@ -133,6 +134,7 @@ def _epochs(axes: Axes, results: Sequence[dict[str, Any]]) -> None:
         colour = LIMIT if width is None else shade
         label = "limit" if width is None else f"n = {width}"
         axes.plot(range(1, len(path) + 1), path, color=colour, label=label)
+    step_axis(axes)
     axes.set_xlabel("epoch")
     axes.set_ylabel("analogies answered, %")
     axes.legend(frameon=False)

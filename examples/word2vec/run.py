@@ -132,6 +132,6 @@ if __name__ == "__main__":
     try:
         main()
     except tpc.TpcError as error:
-        sys.exit(f"error: {error}")
+        sys.exit(str(error).strip())
     except KeyboardInterrupt:
         sys.exit("interrupted: the same command continues")
