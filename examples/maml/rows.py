@@ -22,7 +22,7 @@ class Row:
     kernel: str | None = None
     published: float | None = None
     steps: int | None = None
-    particles: int = 1024
+    particles: int = 512
 
 
 def _finite(width: int, rate: str, u: str, v: str, beta: str, published: float | None) -> Row:
