@@ -43,13 +43,17 @@ class Coset:
 
 
 class _Space:
-    """A subspace under construction: basis vectors by leading bit, reduced at all times."""
+    """A subspace: basis vectors by leading bit, reduced at all times.
 
-    __slots__ = ("mask", "pivots")
+    Spaces of cosets are interned, so that sums of two of them are made once.
+    """
+
+    __slots__ = ("_basis", "mask", "pivots")
 
     def __init__(self, pivots: dict[int, int], mask: int) -> None:
         self.pivots = pivots
         self.mask = mask
+        self._basis: tuple[int, ...] | None = None
 
     def with_vectors(self, vectors: Iterable[int]) -> _Space:
         """Return the span of this space and further vectors; itself where they add nothing."""
@@ -81,10 +85,13 @@ class _Space:
 
     @property
     def basis(self) -> tuple[int, ...]:
-        return tuple(sorted(self.pivots.values(), reverse=True))
+        if self._basis is None:
+            self._basis = tuple(sorted(self.pivots.values(), reverse=True))
+        return self._basis
 
 
 _NULL = _Space({}, 0)
+_spaces: dict[tuple[int, ...], _Space] = {(): _NULL}
 
 
 def coset(offset: int = 0, vectors: Iterable[int] = ()) -> Coset:
@@ -96,7 +103,7 @@ def _intern(offset: int, space: _Space) -> Coset:
     key = (space.reduce(offset), space.basis)
     found = _interned.get(key)
     if found is None:
-        found = _interned[key] = Coset(key[0], space)
+        found = _interned[key] = Coset(key[0], _spaces.setdefault(space.basis, space))
     return found
 
 
@@ -109,12 +116,18 @@ def generator(index: int) -> Coset:
 
 
 def _join(parts: Iterable[Coset]) -> _Space:
-    """Return the sum of the parts' directions, built on the largest one."""
-    ordered = sorted(parts, key=lambda part: -len(part.basis))
-    space = ordered[0].space
-    for part in ordered[1:]:
-        space = space.with_vectors(part.basis)
-    return space
+    """Return the sum of the parts' directions."""
+    spaces = sorted({part.space for part in parts}, key=lambda space: -len(space.basis))
+    total = spaces[0]
+    for space in spaces[1:]:
+        total = _sum(total, space)
+    return total
+
+
+@lru_cache(maxsize=1 << 16)
+def _sum(a: _Space, b: _Space) -> _Space:
+    found = a.with_vectors(b.basis)
+    return _spaces.setdefault(found.basis, found)
 
 
 @lru_cache(maxsize=1 << 16)
@@ -134,7 +147,7 @@ def contains(a: Coset, b: Coset) -> bool:
     """Return whether every character of `b` is one of `a`."""
     if len(a.basis) < len(b.basis) or a.space.reduce(a.offset ^ b.offset):
         return False
-    return a is b or not any(map(a.space.reduce, b.basis))
+    return a.space is b.space or not any(map(a.space.reduce, b.basis))
 
 
 @lru_cache(maxsize=1 << 16)
