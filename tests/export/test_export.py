@@ -163,7 +163,8 @@ def changes(written: ModuleType, width: int, seed: int) -> Iterator[float]:
 def test_coordinate_check_in_torch(optimizer: str, gauge: str, tmp_path: Path) -> None:
     pytest.importorskip("torch")
     written = load(export("torch", optimizer, gauge), tmp_path, "written")
-    widths = (512, 1024, 2048)  # below, the initial output of size n^(-1/2) shows
+    # below, the initial output of size n^(-1/2) shows; singular values are slow above
+    widths = (128, 256, 512) if "muon" in optimizer else (512, 1024, 2048)
     sizes = [
         np.mean([list(changes(written, width, seed)) for seed in range(3)], axis=0)
         for width in widths
@@ -214,7 +215,7 @@ def test_coordinate_check_in_optax(optimizer: str, tmp_path: Path) -> None:
         pairs = zip(start, end, strict=True)
         return [float(((b - a) ** 2).mean() ** 0.5) for a, b in pairs]
 
-    widths = (256, 512, 1024)
+    widths = (128, 256, 512) if "muon" in optimizer else (256, 512, 1024)
     sizes = [np.mean([moved(width, seed) for seed in range(3)], axis=0) for width in widths]
     slopes = np.polyfit(np.log(widths), np.log(sizes), 1)[0]
     assert np.abs(slopes).max() < 0.12, slopes
