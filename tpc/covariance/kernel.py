@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tpc.covariance.arrays import Quantity
 from tpc.covariance.engine import Engine
-from tpc.covariance.run import evaluate
+from tpc.covariance.run import Run
 from tpc.ir.node import Node, walk
 from tpc.limit.contraction import weight_below
 from tpc.limit.kernels import moved_params, require_independence, step
@@ -35,62 +35,100 @@ DEPTH = 50_000
 
 @dataclass(frozen=True)
 class PositionKernel:
-    """A kernel over arrays of positions. ``root`` is None where the kernel vanishes.
+    """Kernels over arrays of positions. A root is None where the kernel vanishes.
 
-    ``kept`` are the sizes of the output axes that the kernel keeps, ``modes`` say how the axes of
-    the root are laid out.
+    ``kept`` are the sizes of the output axes that the kernels keep, ``modes`` say how the axes of
+    the roots are laid out, ``inputs`` are the shapes of one sample.
     """
 
-    root: Quantity | None
+    roots: tuple[Quantity | None, ...]
     modes: str
     kept: tuple[int, ...]
     inputs: Mapping[str, tuple[int, ...]]
 
     def evaluate(self, X: Any, X2: Any = None, tolerance: float = 1e-10) -> NDArray[np.float64]:
-        """Return the kernel, (N, N2) and the kept output axes twice.
+        """Return the kernels, (kinds, N, N2) and the kept output axes twice.
 
         Raises:
             ValueError: the samples do not fit.
             ArithmeticError: an expectation misses the tolerance.
         """
-        return evaluate(self, X, X2, tolerance)
+        import numpy as np
+
+        run = Run(self, X, X2, tolerance)
+        found = np.zeros((len(self.roots), run.count, run.count2, *self.kept, *self.kept))
+        if X2 is None:
+            rows, columns = np.triu_indices(run.count)
+        else:
+            rows, columns = (a.ravel() for a in np.indices((run.count, run.count2)))
+
+        def put(one: NDArray[np.int64], two: NDArray[np.int64], values: Any) -> None:
+            found[:, one, two] = values
+            if X2 is None:
+                rank = len(self.kept)
+                back = (*range(2 + rank, 2 + 2 * rank), *range(2, 2 + rank))
+                found[:, two, one] = values.transpose(0, 1, *back)
+
+        run.pairs(rows, columns, put)
+        return found
 
 
-def position_kernel(module: Module, kind: str) -> PositionKernel:
-    """Return the plan of a kernel, ``nngp`` or ``ntk``.
+def position_kernel(module: Module, kinds: tuple[str, ...]) -> PositionKernel:
+    """Return the plan of kernels, ``nngp`` or ``ntk`` or both.
 
     Raises:
         MissingRule: an op has no rule for whole arrays of positions.
         LimitRefusal: there is no such kernel.
     """
     output = module.output.node
-    for node in walk([output]):
-        if node.op is BERNOULLI:
-            raise MissingRule(node, "limit", "random masks")
+    _require_one_way(module)
     steps = {}
-    if kind == "ntk":
+    if "ntk" in kinds:
         require_independence(module)
         steps = {spec.name: step(module, spec) for spec in moved_params(module)}
     modes = "".join(_mode(output, axis) for axis in range(output.type.rank))
     engine = Engine(module.params, steps)
     with deep_recursion():
         value = engine.cross.request(output, output, modes)
-    root = value.kernel if kind == "nngp" else value.tangent
+    roots = [_settled(value.kernel if k == "nngp" else value.tangent, output) for k in kinds]
+    kept = tuple(int(d.count) for d, m in zip(output.type.dims, modes, strict=True) if m == "F")
+    leaves = {n.attrs.get("name") for n in walk([output]) if not n.operands}
+    inputs = {
+        name: tuple(int(dim.count) for dim in spec.type.dims)
+        for name, spec in module.inputs.items()
+        if name in leaves
+    }
+    return PositionKernel(tuple(roots), modes, kept, inputs)
+
+
+def _settled(root: Quantity | None, output: Node) -> Quantity | None:
     if root is not None and root.power > 0:
         raise LimitRefusal(
             f"the kernel grows like n^({root.power}) with the width",
             output,
             "choose a stable parametrization, e.g. parametrization ntk",
         )
-    if root is not None and root.power < 0:
-        root = None
-    kept = tuple(int(d.count) for d, m in zip(output.type.dims, modes, strict=True) if m == "F")
-    inputs = {
-        name: tuple(int(dim.count) for dim in spec.type.dims)
-        for name, spec in module.inputs.items()
-        if any(n.attrs.get("name") == name for n in walk([output]) if not n.operands)
-    }
-    return PositionKernel(root, modes, kept, inputs)
+    return None if root is None or root.power < 0 else root
+
+
+def _require_one_way(module: Module) -> None:
+    """Refuse random masks, and weights used as W and as its transpose.
+
+    Raises:
+        MissingRule: there are some.
+    """
+    ways: dict[str, tuple[int, ...]] = {}
+    for node in walk([module.output.node]):
+        if node.op is BERNOULLI:
+            raise MissingRule(node, "limit", "random masks")
+        if node.op is not CONTRACT:
+            continue
+        for x, labels in zip(node.operands, (node.attrs["left"], node.attrs["right"]), strict=True):
+            param = weight_below(x)
+            if param is not None:
+                own = tuple(i for i in x.type.width_axes if labels[i] not in node.attrs["out"])
+                if ways.setdefault(param.attrs["name"], own) != own:
+                    raise MissingRule(node, "limit", "a weight used along two different axes")
 
 
 def _mode(output: Node, axis: int) -> str:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
-import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tpc.covariance.arrays import Array, Block, Step
+from tpc.covariance.arrays import Array, Block, Quantity, Step
 from tpc.covariance.steps import Reshape
+from tpc.limit.samples import checked
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,34 +27,52 @@ MOST = 4096
 """Pairs per block at most."""
 
 
-def evaluate(kernel: PositionKernel, X: Any, X2: Any, tolerance: float) -> Numbers:
-    """Return the kernel between samples: see :meth:`PositionKernel.evaluate`."""
-    data = samples(kernel.inputs, X)
-    other = data if X2 is None else samples(kernel.inputs, X2)
-    count, count2 = (len(next(iter(d.values()))) for d in (data, other))
-    found = np.zeros((count, count2, *kernel.kept, *kernel.kept))
-    if kernel.root is None:
-        return found
-    root = kernel.root.array
-    steps = ordered([root])
-    cross = [s for s in steps if not s.single]
-    needed = list(dict.fromkeys(side for s in cross for side in s.sides))
-    singles = ordered(needed)
-    left = describe(singles, needed, data, count, tolerance)
-    right = left if X2 is None else describe(singles, needed, other, count2, tolerance)
-    if X2 is None:
-        rows, columns = np.triu_indices(count)
-    else:
-        rows, columns = (a.ravel() for a in np.indices((count, count2)))
-    program = Program(cross, [root])
-    place = _Placing(kernel, found, X2 is None)
+class Run:
+    """Kernels on samples: what belongs to one sample is computed at the start."""
 
-    def part(where: slice) -> None:
-        block = Block(rows[where], columns[where], left, right, {}, tolerance)
-        place.put(block, program.run(block)[root])
+    def __init__(self, kernel: PositionKernel, X: Any, X2: Any, tolerance: float) -> None:
+        self.kernel = kernel
+        self.tolerance = tolerance
+        data = checked(kernel.inputs, X)
+        other = data if X2 is None else checked(kernel.inputs, X2)
+        self.data = (data, None if X2 is None else other)
+        self.count, self.count2 = (len(next(iter(d.values()))) for d in (data, other))
+        self.roots = [root.array for root in kernel.roots if root is not None]
+        steps = ordered(self.roots)
+        cross = [s for s in steps if not s.single]
+        needed = list(dict.fromkeys(side for s in cross for side in s.sides))
+        singles = ordered(needed)
+        self.left = describe(singles, needed, data, self.count, tolerance)
+        self.right = self.left
+        if X2 is not None:
+            self.right = describe(singles, needed, other, self.count2, tolerance)
+        self.program = Program(cross, self.roots)
 
-    in_threads(part, blocks(rows.size, program.size))
-    return found
+    def pairs(self, rows: Any, columns: Any, put: Any) -> None:
+        """Call ``put(rows, columns, values)`` for blocks of pairs; values (kinds, P, kept axes)."""
+
+        def part(where: slice) -> None:
+            one, two = rows[where], columns[where]
+            block = Block(one, two, self.left, self.right, {}, self.tolerance)
+            with self.program.run(block) as values:
+                kept = [self._kept(root, values, len(one)) for root in self.kernel.roots]
+                put(one, two, np.stack(kept))
+
+        in_threads(part, blocks(len(rows), self.program.size))
+
+    def _kept(self, root: Quantity | None, values: dict[Array, Numbers], count: int) -> Numbers:
+        """Return the kept axes of a kernel, those of x first."""
+        kept = self.kernel.kept
+        wide = (count, *kept, *kept)
+        if root is None:
+            return np.zeros(wide)
+        first: tuple[Any, ...] = (slice(None),)
+        for mode in self.kernel.modes:
+            first += (0,) if mode == "D" else (slice(None), slice(None))
+        rank = len(kept)
+        axes = (0, *range(1, 2 * rank, 2), *range(2, 2 * rank + 1, 2))
+        array = root.factor * values[root.array][first]
+        return np.broadcast_to(array.transpose(axes), wide)
 
 
 def describe(
@@ -71,37 +90,12 @@ def describe(
         own = np.arange(where.stop - where.start)
         inside = {name: values[where] for name, values in data.items()}
         table: dict[Array, Numbers] = {}
-        values = program.run(Block(own, own, table, table, inside, tol), table)
-        for array in needed:
-            found[array][where] = values[array]
+        with program.run(Block(own, own, table, table, inside, tol), table) as values:
+            for array in needed:
+                found[array][where] = values[array]
 
     in_threads(part, blocks(count, program.size))
     return found
-
-
-class _Placing:
-    """Where the kernel of pairs goes in the result."""
-
-    def __init__(self, kernel: PositionKernel, found: Numbers, symmetric: bool) -> None:
-        assert kernel.root is not None
-        self.found, self.symmetric, self.factor = found, symmetric, kernel.root.factor
-        self.kept = kernel.kept
-        self.modes = kernel.modes
-
-    def put(self, block: Block, values: Numbers) -> None:
-        """Write the values of a block, and their mirror image where the two sets are the same."""
-        first: tuple[Any, ...] = (slice(None),)
-        for mode in self.modes:
-            first += (0,) if mode == "D" else (slice(None), slice(None))
-        array = self.factor * values[first]
-        rank = len(self.kept)
-        axes = [0, *range(1, 2 * rank, 2), *range(2, 2 * rank + 1, 2)]
-        own = array.transpose(axes)
-        wide = (len(own), *self.kept, *self.kept)
-        self.found[block.rows, block.columns] = np.broadcast_to(own, wide)
-        if self.symmetric:
-            back = own.transpose(0, *range(1 + rank, 1 + 2 * rank), *range(1, 1 + rank))
-            self.found[block.columns, block.rows] = np.broadcast_to(back, wide)
 
 
 class Program:
@@ -121,7 +115,7 @@ class Program:
         for array, number in last.items():
             self.ending[number].append(array)
         self.size = self._peak()
-        self._stock = threading.local()
+        self._stocks: list[_Stock] = []
 
     def _peak(self) -> int:
         """Return how many numbers per pair live at the same time, at most."""
@@ -133,12 +127,15 @@ class Program:
             live -= sum(array.size for array in self.ending[number])
         return most
 
-    def run(self, block: Block, table: dict[Array, Numbers] | None = None) -> dict[Array, Numbers]:
-        """Return the arrays that are left after the last step."""
+    @contextmanager
+    def run(
+        self, block: Block, table: dict[Array, Numbers] | None = None
+    ) -> Iterator[dict[Array, Numbers]]:
+        """Yield the arrays that are left after the last step; their memory is used again."""
+        stock = self._stocks.pop() if self._stocks else _Stock()
+        stock.all_are_free()
         count = block.rows.size
         values: dict[Array, Numbers] = {} if table is None else table
-        stock: _Stock = self._stock.__dict__.setdefault("buffers", _Stock())
-        stock.all_are_free()
         for number, step in enumerate(self.steps):
             if isinstance(step, Reshape):
                 (array,) = step.outputs
@@ -147,7 +144,8 @@ class Program:
                 self._compute(step, block, values, stock)
             for array in self.ending[number]:
                 stock.give_back(array.size, values[array])
-        return values
+        yield values
+        self._stocks.append(stock)
 
     def _compute(
         self,
@@ -231,26 +229,3 @@ def in_threads(function: Any, parts: Sequence[slice]) -> None:
     with ThreadPoolExecutor(threads()) as pool:
         for _ in pool.map(function, parts):
             pass
-
-
-def samples(inputs: Mapping[str, tuple[int, ...]], X: Any) -> dict[str, Numbers]:
-    """Return samples by input name, checked: finite, of the right shapes, equally many.
-
-    Raises:
-        ValueError: they are not.
-    """
-    if not isinstance(X, dict):
-        if len(inputs) != 1:
-            raise ValueError(f"several inputs: give a dict with {sorted(inputs)}")
-        X = {next(iter(inputs)): X}
-    if sorted(X) != sorted(inputs):
-        raise ValueError(f"inputs are {sorted(inputs)}, not {sorted(X)}")
-    data = {name: np.asarray(X[name], dtype=np.float64) for name in inputs}
-    for name, shape in inputs.items():
-        if data[name].shape[1:] != tuple(shape):
-            raise ValueError(f"{name} has shape {data[name].shape}, not (N, *{tuple(shape)})")
-        if not np.isfinite(data[name]).all():
-            raise ValueError(f"{name} contains NaN or infinity")
-    if len({len(values) for values in data.values()}) != 1:
-        raise ValueError("the inputs have different numbers of samples")
-    return data

@@ -12,6 +12,7 @@ from tpc.limit.bands import Options, fill, new_array, pairs, samples_checked
 from tpc.limit.interpret import interpret
 from tpc.limit.kernels import Kernels
 from tpc.limit.pairs import expectations, integrated, integrated_diagonals
+from tpc.limit.positions import PositionLimit, PositionWork, position_diagonals
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,8 +35,12 @@ def evaluate(limits: Sequence[Limit], X: Any, X2: Any, options: Options) -> Any:
     Raises:
         TpcError: wrong shapes, a tolerance that cannot be met, no room in memory or on the disk.
     """
+    import numpy as np
+
     if any(expectations(each.kernels) for each in limits):
         return integrated(limits, X, X2, options)
+    if len({type(each) for each in limits}) > 1 and options.out is None:
+        return np.concatenate([evaluate([each], X, X2, options) for each in limits])
     work, shape = _work(limits, X, X2, options)
     if options.out is None:
         target = new_array(shape, options.dtype)
@@ -49,8 +54,6 @@ def evaluate(limits: Sequence[Limit], X: Any, X2: Any, options: Options) -> Any:
         options.out, shape[1:] if alone else shape, options.dtype, mark, options.resume
     ) as store:
         fill(work, store.array[None] if alone else store.array, options, store)
-    import numpy as np
-
     found = np.load(options.out, mmap_mode="r")
     return found[None] if alone else found
 
@@ -65,6 +68,12 @@ def diagonals(limits: Sequence[Limit], X: Any, options: Options) -> Array:
 
     if any(expectations(each.kernels) for each in limits):
         return integrated_diagonals(limits, X, options)
+    whole = [each for each in limits if isinstance(each, PositionLimit)]
+    if len(whole) == len(limits):
+        with samples_checked():
+            return np.asarray(position_diagonals(whole, X, options.tolerance), options.dtype)
+    if len({type(each) for each in limits}) > 1:
+        return np.concatenate([diagonals([each], X, options) for each in limits])
     kernels = joint(limits)
     module = _load(limits, kernels)
     with samples_checked():
@@ -107,8 +116,14 @@ def _load(limits: Sequence[Limit], kernels: Kernels) -> Any:
 
 def _work(
     limits: Sequence[Limit], X: Any, X2: Any, options: Options
-) -> tuple[CompiledWork | DirectWork, tuple[int, ...]]:
+) -> tuple[CompiledWork | DirectWork | PositionWork, tuple[int, ...]]:
     kernels = joint(limits)
+    work: CompiledWork | DirectWork | PositionWork
+    whole = [each for each in limits if isinstance(each, PositionLimit)]
+    if len(whole) == len(limits):
+        with samples_checked():
+            work = PositionWork(whole, X, X2, options.tolerance)
+        return work, (len(limits), work.rows, work.columns, *kernels.kept, *kernels.kept)
     module = _load(limits, kernels)
     with samples_checked():
         kind = DirectWork if is_long(kernels) else CompiledWork

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,8 +12,9 @@ from tpc.diagnostics import Diagnostic, TpcError
 from tpc.ir.node import walk
 from tpc.limit import expressions as ex
 from tpc.limit.equations import Equation, equations, shorten
-from tpc.limit.kernels import Kernels, derive
+from tpc.limit.kernels import Kernels
 from tpc.limit.moment import LimitRefusal
+from tpc.limit.spans import span_of
 from tpc.ops.base import MissingRule
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
     from tpc.feature import Run
     from tpc.ir.module import Module
-    from tpc.ir.node import Node
     from tpc.limit.bands import DType, Options, Plan
     from tpc.limit.problem import Start
 
@@ -248,6 +248,11 @@ class Limit:
         return errors_of(self, X, X2, tolerance, sampling)
 
     @property
+    def vanishes(self) -> bool:
+        """Whether the kernel is zero."""
+        return all(ex.is_zero(e) for e in (*self.kernels.entries, *self.kernels.diagonal))
+
+    @property
     def is_long(self) -> bool:
         """Whether the recursion has so many terms that it is not compiled."""
         from tpc.limit.evaluation import is_long
@@ -357,13 +362,15 @@ def limit(module: Module, kind: str) -> Limit:
         TpcError: there is no such limit, an op has no limit rule, or the program needs terms that
             are not supported.
     """
+    from tpc.limit.positions import chosen
+
     if kind not in _TITLES:
         raise TpcError(Diagnostic("E0960", f"there is no limit of kind {kind!r}: nngp or ntk"))
     try:
-        return Limit(module, kind, derive(module, kind))
+        return chosen(module, kind)
     except LimitRefusal as refusal:
         raise TpcError(
-            Diagnostic("E0963", refusal.message, _span(module, refusal.node), help=refusal.help)
+            Diagnostic("E0963", refusal.message, span_of(module, refusal.node), help=refusal.help)
         ) from refusal
     except MissingRule as missing:
         detail = missing.detail or "it is not supported there"
@@ -371,26 +378,7 @@ def limit(module: Module, kind: str) -> Limit:
             Diagnostic(
                 "E0964",
                 f"`{missing.node.op.name}` has no rule for kernel limits here: {detail}",
-                _span(module, missing.node),
+                span_of(module, missing.node),
                 help="the class and finite widths do not need it: tpc classify, tpc simulate",
             )
         ) from missing
-
-
-def _span(module: Module, node: Node | None) -> Any:
-    """Return where a node stands in the program; derived nodes stand where their operands do."""
-    todo: list[Node] = [] if node is None else [node]
-    for each in _breadth(todo):
-        if each in module.spans:
-            return module.spans[each]
-    return None
-
-
-def _breadth(nodes: list[Node]) -> Iterable[Node]:
-    seen = set(nodes)
-    for node in nodes:  # grows while it is read
-        yield node
-        for operand in node.operands:
-            if operand not in seen:
-                seen.add(operand)
-                nodes.append(operand)

@@ -13,7 +13,6 @@ import numpy as np
 
 from tpc.diagnostics import Diagnostic, TpcError
 from tpc.feature.memory import available
-from tpc.limit import expressions as ex
 from tpc.limit.classes import probabilities, sampled_probabilities
 from tpc.limit.layout import Layout, layout
 from tpc.limit.predict import Posterior, ensemble, posterior, tangent
@@ -203,7 +202,7 @@ class _Job:
         """Return the covariance of f before training: zeros where f vanishes."""
         nngp = self.nngp()
         pairs = (self.train, None), (self.test, self.train), (self.test, None)
-        if all(ex.is_zero(e) for e in (*nngp.kernels.entries, *nngp.kernels.diagonal)):
+        if nngp.vanishes:
             n, m = (len(next(iter(side.values()))) for side in (self.train, self.test))
             inner = self.layout.inner
             return tuple(np.zeros((p * inner, q * inner)) for p, q in ((n, n), (m, n), (m, m)))  # type: ignore[return-value]

@@ -1,0 +1,215 @@
+"""Limits of programs with many positions: images, sequences.
+
+Their recursions run over whole arrays of positions (:mod:`tpc.covariance`), where one expression
+per pair of positions would be too many. The rules are the same.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from tpc.diagnostics import Diagnostic, TpcError
+from tpc.ir.node import walk
+from tpc.limit.bands import pairs
+from tpc.limit.equations import Equation
+from tpc.limit.kernels import Kernels, derive
+from tpc.limit.limit import Limit
+from tpc.limit.moment import LimitRefusal
+from tpc.ops.base import MissingRule
+
+if TYPE_CHECKING:
+    from tpc.covariance import PositionKernel
+    from tpc.ir.module import Module
+
+MOST_ENTRIES = 8
+"""Positions of a value from which on whole arrays are the first choice."""
+
+
+def chosen(module: Module, kind: str) -> Limit:
+    """Return the limit by arrays of positions where there are many of them, else by entries.
+
+    Either way serves where the other has no rule.
+
+    Raises:
+        LimitRefusal: the program has no such kernel, or it needs terms that are not supported.
+        MissingRule: an op has no limit rule.
+    """
+    if many_positions(module):
+        found = by_positions(module, kind)
+        return Limit(module, kind, derive(module, kind)) if found is None else found
+    try:
+        return Limit(module, kind, derive(module, kind))
+    except (LimitRefusal, MissingRule):
+        found = by_positions(module, kind)
+        if found is None:
+            raise
+        return found
+
+
+def many_positions(module: Module) -> bool:
+    """Whether a value of the forward pass has so many positions that arrays are better."""
+    return any(
+        node.type.batched and node.type.sort == 1 and node.type.finite_count > MOST_ENTRIES
+        for node in walk([module.output.node])
+    )
+
+
+def by_positions(module: Module, kind: str) -> PositionLimit | None:
+    """Return the limit by arrays of positions, None where an op has no rule for them."""
+    from tpc.covariance import position_kernel
+
+    try:
+        kernel = position_kernel(module, (kind,))
+    except (LimitRefusal, MissingRule):
+        return None
+    dims = zip(module.output.node.type.dims, kernel.modes, strict=True)
+    counts = [str(dim.count) for dim, mode in dims if mode == "D" and dim.count > 1]
+    notes: tuple[str, ...] = ()
+    if counts:
+        notes = (f"the {' x '.join(counts)} outputs are independent copies with this kernel",)
+    return PositionLimit(module, kind, Kernels(kernel.kept, (), (), notes=notes), kernel)
+
+
+@dataclass(frozen=True)
+class PositionLimit(Limit):
+    """A kernel limit whose recursion runs over arrays of positions.
+
+    ``kernels`` has no entries; ``positions`` is the plan.
+    """
+
+    positions: PositionKernel
+
+    @cached_property
+    def equations(self) -> tuple[Equation, ...]:
+        """The recursion, one equation per array, with indices p of x and q of x'."""
+        from tpc.covariance.text import recursion
+
+        return recursion(self.module, self.kind)
+
+    @property
+    def vanishes(self) -> bool:
+        """Whether the kernel is zero."""
+        return self.positions.roots[0] is None
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """Which pairs of positions the recursion runs over."""
+        from tpc.covariance.text import methods
+
+        return methods(self.module, self.positions)
+
+    @property
+    def inputs(self) -> dict[str, tuple[int, ...]]:
+        """The shapes of one sample of the inputs that the output reads."""
+        return dict(self.positions.inputs)
+
+    @property
+    def is_long(self) -> bool:
+        """Nothing is compiled for one program only."""
+        return False
+
+    def module_text(self, tolerance: float) -> str:
+        """Refuse: there is no stand-alone module of arrays of positions yet.
+
+        Raises:
+            TpcError: always.
+        """
+        raise TpcError(
+            Diagnostic(
+                "E0964",
+                "kernels over many positions are not written as stand-alone modules yet",
+                help="evaluate them here: program.limit(...).evaluate(X), tpc run --kind",
+            )
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what ``tpc derive --json`` prints."""
+        from tpc.covariance.text import active
+
+        found = super().to_json()
+        return {**found, "weights": list(active(self.module)) if self.kind == "ntk" else []}
+
+
+class PositionWork:
+    """Bands over arrays of positions, block by block on all cores."""
+
+    row_bytes = 0
+
+    def __init__(self, limits: Sequence[PositionLimit], X: Any, X2: Any, tolerance: float) -> None:
+        from tpc.covariance import Run, position_kernel
+
+        module = limits[0].module
+        kinds = tuple(each.kind for each in limits)
+        kernel = limits[0].positions
+        if len(limits) > 1:
+            kernel = position_kernel(module, kinds)
+        with accurate():
+            self.run = Run(kernel, X, X2, tolerance)
+        self.source = f"{kinds} {module.source.text}"
+        self.data = self.run.data
+        self.rows, self.columns = self.run.count, self.run.count2
+        self.symmetric = X2 is None and not kernel.kept
+        count = 1
+        for extent in kernel.kept:
+            count *= extent * extent
+        self.entries = len(limits) * count
+        size = sum(a.size for step in self.run.program.steps for a in step.outputs)
+        self.flops = 15.0 * size * pairs(0, self.rows, self.columns, self.symmetric)
+
+    @contextmanager
+    def running(self, height: int) -> Iterator[Any]:
+        """Return a context that yields the function that computes bands."""
+        import numpy as np
+
+        lock = threading.Lock()
+
+        def band(first: int, last: int, result: Any, top: int) -> None:
+            mask = np.ones((last - first, self.columns), dtype=bool)
+            rows, columns = np.nonzero(np.triu(mask, first) if self.symmetric else mask)
+
+            def put(one: Any, two: Any, values: Any) -> None:
+                flat = np.moveaxis(values.reshape(*values.shape[:2], -1), 1, 2)
+                with lock:
+                    result[:, top + one - first, two] = flat.reshape(self.entries, len(one))
+
+            with accurate():
+                self.run.pairs(first + rows, columns, put)
+
+        yield band
+
+    def mirror(self, first: int, last: int, source: Any, top: int, result: Any) -> None:
+        """Copy a band's part right of the diagonal below it."""
+        for i in range(first, last):
+            result[:, i + 1 :, i] = source[:, top + i - first, i + 1 :]
+
+
+def position_diagonals(limits: Sequence[PositionLimit], X: Any, tolerance: float) -> Any:
+    """Return the kernels of samples with themselves, (kinds, N) and the kept axes twice."""
+    import numpy as np
+
+    work = PositionWork(limits, X, None, tolerance)
+    kept = work.run.kernel.kept
+    found = np.empty((len(limits), work.rows, *kept, *kept))
+
+    def put(one: Any, two: Any, values: Any) -> None:
+        found[:, one] = values
+
+    with accurate():
+        work.run.pairs(np.arange(work.rows), np.arange(work.rows), put)
+    return found
+
+
+@contextmanager
+def accurate() -> Iterator[None]:
+    """Report expectations that miss the tolerance as a diagnostic."""
+    try:
+        yield
+    except ArithmeticError as error:
+        raise TpcError(
+            Diagnostic("E0962", str(error), help="ask for less: evaluate(..., tolerance=1e-6)")
+        ) from error
