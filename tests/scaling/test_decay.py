@@ -24,10 +24,10 @@ def text(
     penalty: str = "",
 ) -> str:
     dims = {"U": "n, d", "W": "n, n", "V": "1, n"}
-    rows = "".join(
-        f"param {name} : [{dims[name]}] abc({', '.join(map(str, abc))}) {(words or {}).get(name, '')}\n"
-        for name, abc in (table or TABLE8).items()
-    )
+    rows, said = "", words or {}
+    for name, abc in (table or TABLE8).items():
+        exponents = ", ".join(map(str, abc))
+        rows += f"param {name} : [{dims[name]}] abc({exponents}) {said.get(name, '')}\n"
     return (
         f"width n\nsize d = 4\ninput x : [d]\ntarget y : [1]\n{rows}"
         "def f(x):\n    g = U @ x\n    h = W @ tanh(g)\n    z = tanh(h)\n    return V @ z\n"
