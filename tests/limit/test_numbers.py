@@ -125,8 +125,8 @@ REFUSED = {
         """
     h = U @ x
     s = einsum("t n, u n -> t u", Q @ h, R @ h) * n^(-1/2)
-    return V @ einsum("t u, u n -> t n", softmax(s, axis = 2), h)[1]""",
-        "scores of a softmax stay random",
+    return V @ relu(einsum("t u, u n -> t n", softmax(s, axis = 2), h)[1])""",
+        "mixture of Gaussians",
     ),
     "random product": (
         """

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Generator
+from dataclasses import replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from tpc.exact import Affine, Constant
 from tpc.limit import expressions as ex
 from tpc.limit.expectation import Recorder, expectation, renumbered
+from tpc.limit.fluctuations import fluctuates
 from tpc.limit.forms import Entry, Function, Polynomial, Root, Share
 from tpc.limit.leaves import centred, operands, resolved, split
 from tpc.limit.moment import (
@@ -53,7 +55,7 @@ def general(context: MomentContext, factors: Key) -> Rule:
         raise LimitRefusal(
             f"an expectation over {len(leaves)} correlated Gaussians", factors[0].node
         )
-    covariance = yield from _covariances(leaves, factors[0])
+    covariance = yield from _covariances(context, leaves, factors[0])
     parts = _components(factors, [set(gaussians) for gaussians, _ in found], covariance)
     if len(parts) > 1:
         found_product = Moment(ex.number(1), Affine.of(0))
@@ -75,6 +77,8 @@ def _variables(context: MomentContext, factor: Factor) -> tuple[list[Variable], 
     todo, seen = [factor.entry], {factor.entry}
     while todo:
         entry = todo.pop()
+        if fluctuates(context, entry):
+            gaussians[entry, factor.side] = None
         if is_number(context, entry):
             numbers[entry, factor.side] = None
             continue
@@ -100,9 +104,14 @@ def _variables(context: MomentContext, factor: Factor) -> tuple[list[Variable], 
 Covariance = dict[tuple[Variable, Variable], Moment]
 
 
-def _covariances(leaves: list[Variable], factor: Factor) -> Generator[Key, Moment, Covariance]:
+def _covariances(
+    context: MomentContext, leaves: list[Variable], factor: Factor
+) -> Generator[Key, Moment, Covariance]:
     found: Covariance = {}
     for (a, s), (b, t) in itertools.combinations_with_replacement(leaves, 2):
+        if fluctuates(context, a) != fluctuates(context, b):
+            found[(a, s), (b, t)] = found[(b, t), (a, s)] = NOTHING
+            continue
         moment = yield (Factor(*a, s), Factor(*b, t))
         require_quiet(moment, factor.node)
         found[(a, s), (b, t)] = found[(b, t), (a, s)] = moment
@@ -152,6 +161,8 @@ class _Integrand:
 
     def _entry(self, entry: Entry, side: int) -> Sized:
         moment = self.numbers.get((entry, side))
+        if moment is not None and (entry, side) in self.places:
+            return self._around(moment, entry, side)
         if moment is not None:
             return self._number(moment, entry)
         if centred(self.context, entry):
@@ -174,6 +185,14 @@ class _Integrand:
                 data = (position, len(scores))
                 return self.recorder.step("share", data, *places), Fraction(0)
         raise MissingRule(entry[0], "limit", "a nonlinearity of random masks")
+
+    def _around(self, moment: Moment, entry: Entry, side: int) -> Sized:
+        """Return a number with its fluctuation."""
+        leaf = self.recorder.step("leaf", self.places[entry, side])
+        place, power = self._number(replace(moment, noise=None), entry)
+        if place is None or power < 0:
+            return leaf, Fraction(0)
+        return self._linear([(ex.ONE, place), (ex.ONE, leaf)]), power
 
     def _number(self, moment: Moment, entry: Entry) -> Sized:
         require_quiet(moment, entry[0])

@@ -16,14 +16,15 @@ from tpc.differentiate import gradient
 from tpc.exact import Coefficient
 from tpc.ir.node import Node, walk
 from tpc.limit import expressions as ex
+from tpc.limit import notes as notes_on
 from tpc.limit.contraction import readout_below, weight_below
+from tpc.limit.fluctuations import require_no_mixtures
 from tpc.limit.forms import Entry, Gaussian, Polynomial
 from tpc.limit.inner import inner
 from tpc.limit.moment import LimitRefusal, Moment, require_quiet, scaled
 from tpc.limit.moments import MomentContext
 from tpc.ops.contract import CONTRACT
 from tpc.ops.rate import step_coefficient
-from tpc.optimizers import optimizers
 
 if TYPE_CHECKING:
     from tpc.ir.module import Module, ParamSpec
@@ -59,7 +60,7 @@ def derive(module: Module, kind: str) -> Kernels:
     output = module.output.node
     kept, dropped = _axes(output, context)
     places = [_place(output, kept, p) for p in _positions(output, kept)]
-    notes = (*_copies_note(output, dropped), *_masks_note(output), *_tied_note(context))
+    notes = (*notes_on.copies(output, dropped), *notes_on.masks(output), *notes_on.tied(context))
     if kind == "nngp":
         entries, diagonal = (
             tuple(
@@ -68,6 +69,8 @@ def derive(module: Module, kind: str) -> Kernels:
             )
             for cross in (True, False)
         )
+        require_no_mixtures(context, [(output, place) for place in places])
+        notes = (*notes, *notes_on.scores(context))
         if all(ex.is_zero(e) for e in (*entries, *diagonal)):
             notes = (*notes, *_vanishing_note(module, context, (output, places[0])))
         return Kernels(_sizes(output, kept), entries, diagonal, notes=notes)
@@ -148,31 +151,6 @@ def _sizes(output: Node, kept: list[int]) -> tuple[int, ...]:
     return tuple(int(output.type.dims[axis].count) for axis in kept)
 
 
-def _copies_note(output: Node, dropped: list[int]) -> tuple[str, ...]:
-    counts = [str(output.type.dims[a].count) for a in dropped if output.type.dims[a].count > 1]
-    if not counts:
-        return ()
-    return (f"the {' x '.join(counts)} outputs are independent copies with this kernel",)
-
-
-def _masks_note(output: Node) -> tuple[str, ...]:
-    from tpc.ops.bernoulli import BERNOULLI
-
-    if not any(node.op is BERNOULLI for node in walk([output])):
-        return ()
-    return (
-        "random masks are drawn anew for every sample; K(x, x) and all variances share their own",
-    )
-
-
-def _tied_note(context: MomentContext) -> tuple[str, ...]:
-    return tuple(
-        f"{name} is used along two axes, as a weight and as its transpose: what one product owes "
-        "to the other is kept (Zdot terms)"
-        for name in sorted(context.tied)
-    )
-
-
 def _vanishing_note(module: Module, context: MomentContext, entry: Entry) -> tuple[str, ...]:
     """Say how large an output is whose kernel vanishes, and where to see its kernel."""
     own = context.moment(entry, entry, cross=False)
@@ -225,8 +203,10 @@ def _require_no_transposes(output: Node, context: MomentContext) -> None:
             )
 
 
-def _require_independent_readout(output: Node, entry: Entry, context: MomentContext) -> None:
-    """Check the simple condition for gradient independence.
+def _require_independent_readout(
+    output: Node, entry: Entry, context: MomentContext
+) -> dict[str, Node]:
+    """Check the simple condition for gradient independence; return the readouts.
 
     Raises:
         LimitRefusal: the output is not a sum of readouts that are used nowhere else.
@@ -260,6 +240,7 @@ def _require_independent_readout(output: Node, entry: Entry, context: MomentCont
                 node,
                 "its gradient is correlated with the forward pass (Zdot terms): not supported yet",
             )
+    return readouts
 
 
 def require_independence(module: Module) -> None:
@@ -287,12 +268,14 @@ def _ntk(
 ) -> Kernels:
     from tpc.ops.index import index
 
+    _require_quiet_scores(context, output, places)
     moving = moved_params(module)
     leaves = {n.attrs["name"]: n for n in walk([output]) if weight_below(n) is n}
     used = [spec for spec in moving if spec.name in leaves]
     jacobians: list[tuple[Node, ...]] = []
+    readouts: dict[str, Node] = {}
     for place in places:
-        _require_independent_readout(output, (output, place), context)
+        readouts |= _require_independent_readout(output, (output, place), context)
         scalar = output
         for axis in reversed(range(output.type.rank)):
             if output.type.dims[axis].width:
@@ -309,10 +292,33 @@ def _ntk(
         ex.total(_shares(module, context, used, pair, False))
         for pair in itertools.product(jacobians, jacobians)
     ]
-    notes = (*notes, *_silent(parts), *_optimizer_note(module))
+    notes = (
+        *notes,
+        *notes_on.independence(sorted(readouts)),
+        *notes_on.silent(parts),
+        *notes_on.other_optimizers(module),
+    )
     return Kernels(
         _sizes(output, kept), tuple(entries), tuple(diagonal), tuple(parts.items()), notes
     )
+
+
+def _require_quiet_scores(
+    context: MomentContext, output: Node, places: list[tuple[int, ...]]
+) -> None:
+    """Refuse the tangent kernel of a softmax of random scores.
+
+    Raises:
+        LimitRefusal: there is one.
+    """
+    for place in places:
+        context.moment((output, place), (output, place), cross=False)
+    if context.scores:
+        raise LimitRefusal(
+            "the tangent kernel of scores that stay random (divided by n^(1/2)) is random itself",
+            next(iter(context.scores))[0],
+            "divide scores by n (* n^-1); the covariance has a limit: --kind nngp",
+        )
 
 
 def _shares(
@@ -346,25 +352,3 @@ def step(module: Module, spec: ParamSpec) -> Coefficient:
     if isinstance(common, Coefficient):
         return coefficient * Coefficient.of(spec.rate) / common
     return coefficient * Coefficient.of(spec.rate)
-
-
-def _optimizer_note(module: Module) -> tuple[str, ...]:
-    """Say so where training does not follow the gradient: its kernel is another one."""
-    lines = (module.optimizer_of(name) for name in (module.trained if module.loss else ()))
-    names = dict.fromkeys(
-        line.name for line in lines if line is not None and optimizers()[line.name].kind != "linear"
-    )
-    if not names:
-        return ()
-    return (
-        f"steps of {', '.join(names)} do not follow the gradient: this is the kernel of gradient "
-        "steps with the same rates n^-c, which vanishes where those are made for other steps",
-    )
-
-
-def _silent(parts: dict[str, ex.Expression]) -> tuple[str, ...]:
-    names = [name for name, share in parts.items() if ex.is_zero(share)]
-    if not names:
-        return ()
-    verb = "contributes" if len(names) == 1 else "contribute"
-    return (f"{', '.join(names)} {verb} nothing in the limit",)

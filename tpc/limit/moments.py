@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from tpc.limit import expressions as ex
-from tpc.limit.forms import Data, Entry, Form, Gaussian, Mask
+from tpc.limit.fluctuations import score_sources
+from tpc.limit.forms import Data, Entry, Form, Gaussian, Mask, Share
 from tpc.limit.leaves import operands
 from tpc.limit.moment import Factor, Key, LimitRefusal, Moment, Rule
 from tpc.limit.reduction import DATA, MASK, law, reduce
@@ -43,6 +44,9 @@ class MomentContext:
         self.tied: frozenset[str] = frozenset()
         """Weights that the forward pass uses transposed too."""
         self.hats: dict[Entry, frozenset[Entry]] = {}
+        self.fluctuating: dict[Entry, bool] = {}
+        self.scores: set[Entry] = set()
+        """Random scalar scores that were met."""
         self.centred: dict[Entry, bool] = {}
         self.singles: dict[Entry, Single | None] = {}
         self.opened: dict[tuple[Entry, Any], tuple[Entry, Any]] = {}
@@ -94,6 +98,7 @@ class MomentContext:
             own: set[Any] = {law(form)} if isinstance(form, Gaussian) else set()
             own |= {DATA} if isinstance(form, Data) else set()
             own |= {(MASK, top)} if isinstance(form, Mask) else set()
+            own |= score_sources(self, form) if isinstance(form, Share) else set()
             self._sources[top] = frozenset(own).union(*(self._sources[e] for e in below))
             stack.pop()
         return self._sources[entry]

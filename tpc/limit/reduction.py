@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tpc.exact import Affine, Coefficient
 from tpc.limit import expressions as ex
+from tpc.limit import fluctuations
 from tpc.limit.forms import (
     Data,
     Entry,
@@ -62,6 +63,8 @@ def reduce(context: MomentContext, factors: Key) -> Rule:
     factors = tuple(_opened(context, f) for f in factors)
     if any(context.form(f.entry) == VANISHING for f in factors if f.activation is None):
         return NOTHING
+    if len(factors) == 2 and all(_is_random_sum(context, f) for f in factors):
+        return (yield from fluctuations.covariance(context, *factors))
     clusters = _clusters(context, factors)
     if len(clusters) > 1:
         # inputs last: what the weights multiply them by may vanish
@@ -85,6 +88,10 @@ def reduce(context: MomentContext, factors: Key) -> Rule:
     if context.sources(factors[0].entry) <= {DATA}:
         return (yield from _deterministic(context, factors))
     return (yield from _gaussian(context, _merged(factors)))
+
+
+def _is_random_sum(context: MomentContext, factor: Factor) -> bool:
+    return factor.activation is None and fluctuations.fluctuates(context, factor.entry)
 
 
 def _opened(context: MomentContext, factor: Factor) -> Factor:
