@@ -41,7 +41,7 @@ def main() -> None:
     text = table(results, [row.name for row in ROWS])
     write_text(options.output / "table.txt", text)
     plot(results, options.output / "accuracy.png")
-    print(text)
+    print(text, end="")
 
 
 def arguments() -> argparse.Namespace:
