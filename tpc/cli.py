@@ -149,8 +149,8 @@ def classify(
 
 
 @program_command("phase")
-@click.option("--x", "x", metavar="NAME", help="The exponent that is drawn to the right.")
-@click.option("--y", "y", metavar="NAME", help="The exponent that is drawn upwards.")
+@click.option("--x", "x", metavar="NAME", help="The exponent (or `a + b`) drawn to the right.")
+@click.option("--y", "y", metavar="NAME", help="The exponent (or `a + b`) drawn upwards.")
 @click.option("--at", "point", multiple=True, metavar="NAME=RATIONAL", help="Value of an exponent.")
 @click.option(
     "--through",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tpc.diagnostics import Diagnostic, TpcError
 from tpc.scaling import classify, region
+from tpc.scaling.axes import with_axes
 from tpc.scaling.landmarks import Landmark, landmarks
 from tpc.scaling.slices import Slice, cut, plane
 
@@ -123,6 +124,9 @@ def phase(
 ) -> Phase:
     """Return the phase diagram of a program; with ``x`` and ``y``, a slice of it too.
 
+    An axis is an exponent or a combination of exponents, ``a + b``, which then stands in the place
+    of one of them everywhere.
+
     Exponents of the slice that are neither axes nor in ``at`` follow from the equalities of
     stability as far as these say; the rest is taken from the parametrization ``through``
     (maximal update by default, where the program can express it).
@@ -142,9 +146,10 @@ def phase(
         )
     if (x is None) != (y is None):
         raise TpcError(Diagnostic("E0935", "a slice needs two axes", help="--x and --y"))
-    found, marks = region(module), landmarks(module)
     if x is None or y is None:
-        return Phase(module, found, marks)
+        return Phase(module, region(module), landmarks(module))
+    module, (x, y) = with_axes(module, (x, y), at or {})
+    found, marks = region(module), landmarks(module)
     base = _through(marks, through)
     where = plane(found, x, y, at or {}, base)
     shown = cut(module, found, marks, x, y, where)

@@ -76,6 +76,43 @@ def test_a_slice_says_what_classify_says(x: str, y: str, at: dict[str, int]) -> 
         assert kind_in(found, *corner) == classify(program.module, point).kind
 
 
+@pytest.mark.parametrize(
+    ("x", "y", "at", "names"),
+    [
+        ("a3 + b3", "c", {}, ("(a3 + b3)", "c")),
+        ("a3+b3", "2*a3 + c", {"a1": 0}, ("(a3 + b3)", "(2*a3 + c)")),
+        ("c", "a1 - 1/2*a2", {"a2": 0}, ("c", "(a1 - a2/2)")),
+    ],
+)
+def test_axes_may_be_combinations(
+    x: str, y: str, at: dict[str, int], names: tuple[str, str]
+) -> None:
+    found = tpc.compile(PHASE).phase(x, y, at=at)
+    assert found.slice is not None
+    assert (found.slice.x, found.slice.y) == names
+    (left, right), (low, high) = found.slice.box
+    for i in range(4):
+        for j in range(4):
+            place = left + (right - left) * Fraction(i, 3), low + (high - low) * Fraction(j, 3)
+            point = found.slice.point(*place)
+            assert kind_in(found, *place) == classify(found.module, point).kind, point
+    assert found.latex()
+    json.dumps(found.to_json())
+    kinds = {mark.name: mark.kind for mark in found.marks}
+    assert kinds == {"standard": Kind.UNSTABLE, "ntk": Kind.KERNEL, "mup": Kind.FEATURE}
+
+
+@pytest.mark.parametrize("axis", ["q", "a1 +", "a1 b1", "3", "a1 - a1", "a1 + q"])
+def test_axes_that_are_none(axis: str) -> None:
+    with pytest.raises(tpc.TpcError, match="E0934"):
+        tpc.compile(PHASE).phase(axis, "c")
+
+
+def test_an_axis_whose_exponents_are_given() -> None:
+    with pytest.raises(tpc.TpcError, match="fixed by what is given"):
+        tpc.compile(PHASE).phase("a3 + b3", "c", at={"a3": 0, "b3": 0})
+
+
 def test_named_parametrizations(diagram: Phase) -> None:
     kinds = {mark.name: mark.kind for mark in diagram.marks}
     assert kinds == {"standard": Kind.UNSTABLE, "ntk": Kind.KERNEL, "mup": Kind.FEATURE}
