@@ -68,7 +68,18 @@ LAYER_OF = {name: number for number, names in enumerate(LAYERS) for name in name
 MUTUAL = {("ir", "ops")}
 
 #: An op's rule for a stage is written in the words of that stage, which are modules of its own.
-WORDS = {("ops", "tpc.limit.forms"), ("ops", "tpc.limit.contraction")}
+WORDS = {
+    ("ops", f"tpc.{module}")
+    for module in (
+        "limit.forms",
+        "limit.contraction",
+        "feature.rules",
+        "feature.contraction",
+        "derivation.rules",
+        "derivation.products",
+        "derivation.symbols",
+    )
+}
 
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 

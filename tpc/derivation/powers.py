@@ -16,7 +16,6 @@ import numpy as np
 from tpc.feature.context import FeatureContext
 from tpc.feature.draws import Draws
 from tpc.feature.network import FeatureNetwork
-from tpc.feature.rules import apply_rule
 from tpc.feature.space import Particles, TooFew
 from tpc.feature.value import Exponent, Value, largest
 from tpc.ir.node import walk
@@ -114,7 +113,7 @@ def _values(
             values[node] = Value(noise(node, context.arrays) if is_noise else data[name])
         else:
             operands = [values[operand] for operand in node.operands]
-            values[node] = apply_rule(node, operands, context)
+            values[node] = node.op.feature(node, operands, context)
     return values
 
 

@@ -6,11 +6,10 @@ differs, sums over a width and products with matrices, is in :mod:`tpc.derivatio
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from tpc.derivation.products import BATCH_SIZE, contraction, width_sum
+from tpc.derivation.products import BATCH_SIZE
 from tpc.derivation.sheet import Sheet
 from tpc.derivation.symbols import (
     SAMPLE,
@@ -29,28 +28,8 @@ from tpc.derivation.symbols import (
 )
 from tpc.exact import Constant
 from tpc.feature.rules import exact_power
-from tpc.ops.add import ADD
-from tpc.ops.apply import APPLY
-from tpc.ops.base import MissingRule, Op
-from tpc.ops.batch import BATCH_MEAN, BATCH_SUM, PER_SAMPLE
-from tpc.ops.contract import CONTRACT
-from tpc.ops.fill import FILL
-from tpc.ops.gather import GATHER, SCATTER_ADD
-from tpc.ops.index import INDEX
+from tpc.ops.base import MissingRule
 from tpc.ops.index_map import IndexMap
-from tpc.ops.input import INPUT
-from tpc.ops.literal import LITERAL
-from tpc.ops.logsumexp import LOGSUMEXP
-from tpc.ops.multiply import MULTIPLY
-from tpc.ops.one_hot import ONE_HOT
-from tpc.ops.power import POWER
-from tpc.ops.rate import RATE, step_coefficient
-from tpc.ops.repeat import REPEAT
-from tpc.ops.scale import SCALE
-from tpc.ops.softmax import SOFTMAX
-from tpc.ops.stop_gradient import STOP_GRADIENT
-from tpc.ops.sum import SUM
-from tpc.ops.transpose import TRANSPOSE
 
 if TYPE_CHECKING:
     from tpc.derivation.walking import Axes, Walk
@@ -58,7 +37,6 @@ if TYPE_CHECKING:
     from tpc.ir.node import Node
 
 STAGE = "feature-learning equation"
-Rule = Callable[["Node", "Walk"], Expression | Sheet]
 _ALL = Label("axis", name=".")
 
 
@@ -68,14 +46,9 @@ def written(node: Node, walk: Walk) -> Expression | Sheet:
     Raises:
         MissingRule: the op, or this use of it, has no rule.
     """
-    rule = RULES.get(node.op)
-    if rule is None and isinstance(node.op, IndexMap):
-        rule = _entry
-    if rule is None:
-        raise MissingRule(node, STAGE)
-    if node.op not in _OF_MATRICES and any(walk.sheet(x) is not None for x in node.operands):
+    if not node.op.takes_matrices and any(walk.sheet(x) is not None for x in node.operands):
         raise MissingRule(node, STAGE, "it is applied to the entries of a matrix")
-    return rule(node, walk)
+    return node.op.equation(node, walk)
 
 
 def _last(node: Node, operand: Node, walk: Walk) -> Axes:
@@ -84,15 +57,8 @@ def _last(node: Node, operand: Node, walk: Walk) -> Axes:
     return axes[len(axes) - operand.type.rank :]
 
 
-def _scale(node: Node, walk: Walk) -> Expression | Sheet:
-    return _by(node, node.attrs["coefficient"], walk)
-
-
-def _rate(node: Node, walk: Walk) -> Expression | Sheet:
-    return _by(node, step_coefficient(walk.module.params[node.attrs["param"]]), walk)
-
-
-def _by(node: Node, coefficient: Coefficient, walk: Walk) -> Expression | Sheet:
+def by(node: Node, coefficient: Coefficient, walk: Walk) -> Expression | Sheet:
+    """Return a multiple."""
     (x,) = node.operands
     sheet = walk.sheet(x)
     if sheet is not None:
@@ -100,7 +66,8 @@ def _by(node: Node, coefficient: Coefficient, walk: Walk) -> Expression | Sheet:
     return walk.entry(x, walk.axes[node]).scaled(coefficient.constant)
 
 
-def _per_sample(node: Node, walk: Walk) -> Expression | Sheet:
+def per_sample(node: Node, walk: Walk) -> Expression | Sheet:
+    """Return the share of one sample."""
     (x,) = node.operands
     sheet, share = walk.sheet(x), Power(BATCH_SIZE, Fraction(-1))
     if sheet is not None:
@@ -108,12 +75,14 @@ def _per_sample(node: Node, walk: Walk) -> Expression | Sheet:
     return walk.entry(x, walk.axes[node]).by(share)
 
 
-def _same(node: Node, walk: Walk) -> Expression | Sheet:
+def same(node: Node, walk: Walk) -> Expression | Sheet:
+    """Return the operand."""
     (x,) = node.operands
     return walk.sheet(x) or walk.entry(x, walk.axes[node])
 
 
-def _add(node: Node, walk: Walk) -> Expression | Sheet:
+def added(node: Node, walk: Walk) -> Expression | Sheet:
+    """Return a sum of what is of its order."""
     sheets = [walk.sheet(x) for x in node.operands]
     if all(sheet is not None for sheet in sheets):
         return sum((sheet for sheet in sheets if sheet is not None), Sheet())
@@ -126,7 +95,8 @@ def _add(node: Node, walk: Walk) -> Expression | Sheet:
     return found
 
 
-def _batch_sum(node: Node, walk: Walk) -> Expression:
+def batch_sum(node: Node, walk: Walk) -> Expression:
+    """Return a sum over the samples of a batch."""
     (x,) = node.operands
     found = walk.entry(x, walk.axes[node])
     if not x.type.batched:
@@ -135,13 +105,15 @@ def _batch_sum(node: Node, walk: Walk) -> Expression:
     return relabelled(found, {SAMPLE: bound}).summed(bound)
 
 
-def _batch_mean(node: Node, walk: Walk) -> Expression:
+def batch_mean(node: Node, walk: Walk) -> Expression:
+    """Return a mean over the samples of a batch."""
     if not node.operands[0].type.batched:
         return walk.entry(node.operands[0], walk.axes[node])
-    return _batch_sum(node, walk).by(Power(BATCH_SIZE, Fraction(-1)))
+    return batch_sum(node, walk).by(Power(BATCH_SIZE, Fraction(-1)))
 
 
-def _multiply(node: Node, walk: Walk) -> Expression:
+def multiplied(node: Node, walk: Walk) -> Expression:
+    """Return an entrywise product."""
     x, y = node.operands
     return times(
         walk.entry(x, _last(node, x, walk)),
@@ -154,7 +126,8 @@ def _settled(x: Node, axes: Axes | None, walk: Walk) -> Expression:
     return walk.entry(x, axes) if walk.powers.of(x) == 0 else ZERO
 
 
-def _apply(node: Node, walk: Walk) -> Expression:
+def applied(node: Node, walk: Walk) -> Expression:
+    """Return a nonlinearity, coordinate by coordinate."""
     activation, (x,) = node.attrs["activation"], node.operands
     inside = _settled(x, walk.axes[node], walk)
     if activation.is_linear:
@@ -164,24 +137,21 @@ def _apply(node: Node, walk: Walk) -> Expression:
     return of(Applied(activation, inside))
 
 
-def _power(node: Node, walk: Walk) -> Expression:
+def raised(node: Node, walk: Walk) -> Expression:
+    """Return a power."""
     inside = walk.entry(node.operands[0], walk.axes[node])
     return inside if inside.is_zero else of(Power(inside, node.attrs["exponent"]))
 
 
-def _fill(node: Node, walk: Walk) -> Expression | Sheet:
+def filled(node: Node) -> Expression | Sheet:
+    """Return a constant."""
     if node.type.sort > 1:
         return Sheet()
     return number(node.attrs["coefficient"].constant)
 
 
-def _repeat(node: Node, walk: Walk) -> Expression:
-    new = {position for position, _ in node.attrs["axes"]}
-    kept = tuple(label for axis, label in enumerate(walk.axes[node]) if axis not in new)
-    return walk.entry(node.operands[0], kept)
-
-
-def _transpose(node: Node, walk: Walk) -> Expression | Sheet:
+def transposed(node: Node, walk: Walk) -> Expression | Sheet:
+    """Return axes in another order."""
     (x,) = node.operands
     sheet = walk.sheet(x)
     if sheet is not None:
@@ -192,7 +162,7 @@ def _transpose(node: Node, walk: Walk) -> Expression | Sheet:
     return walk.entry(x, tuple(axes))
 
 
-def _entry(node: Node, walk: Walk) -> Expression:
+def entry(node: Node, walk: Walk) -> Expression:
     """An entry of a function of whole tensors."""
     arguments = tuple(
         walk.entry(x, tuple(None if a is None else _ALL for a in walk.axes[x]))
@@ -201,7 +171,8 @@ def _entry(node: Node, walk: Walk) -> Expression:
     return of(Entry(_title(node), arguments, _finite(walk.axes[node])))
 
 
-def _settled_entry(node: Node, walk: Walk) -> Expression:
+def settled_entry(node: Node, walk: Walk) -> Expression:
+    """Return an entry of a nonlinear function of whole tensors."""
     arguments = tuple(
         _settled(x, tuple(None if a is None else _ALL for a in walk.axes[x]), walk)
         for x in node.operands
@@ -209,13 +180,7 @@ def _settled_entry(node: Node, walk: Walk) -> Expression:
     return of(Entry(_title(node), arguments, _finite(walk.axes[node])))
 
 
-def _index(node: Node, walk: Walk) -> Expression:
-    axes = list(walk.axes[node])
-    axes.insert(node.attrs["axis"], Label("axis", name=str(node.attrs["position"] + 1)))
-    return walk.entry(node.operands[0], tuple(axes))
-
-
-def _gather(node: Node, walk: Walk) -> Expression:
+def gathered(node: Node, walk: Walk) -> Expression:
     """A row of a table: the sum over all rows times an indicator."""
     table, ids = node.operands
     axes = walk.axes[node]
@@ -224,7 +189,7 @@ def _gather(node: Node, walk: Walk) -> Expression:
     return found if row is None else found.by(_is(row, ids, axes, walk)).summed(row)
 
 
-def _scatter_add(node: Node, walk: Walk) -> Expression:
+def scattered(node: Node, walk: Walk) -> Expression:
     """Rows added to those of a table that integers name."""
     x, ids = node.operands
     axes = tuple(None if dim.count == 1 else fresh("axis") for dim in ids.type.dims)
@@ -257,42 +222,15 @@ def _finite(axes: Axes) -> tuple[Label, ...]:
     return tuple(label for label in axes if label is not None)
 
 
-def _input(node: Node, walk: Walk) -> Expression:
+def given(node: Node, walk: Walk) -> Expression:
+    """Return an input or target."""
     name = node.attrs["name"]
     at = walk.now if walk.module.inputs[name].role == "noise" else None
     return of(Symbol(name, "data", at, SAMPLE, _finite(walk.axes[node])))
 
 
-def _literal(node: Node, walk: Walk) -> Expression:
+def literal(node: Node, walk: Walk) -> Expression:
+    """Return a constant table."""
     if node.type.rank == 0:
         return number(Constant.of(Fraction(float(node.attrs["table"].array))))
     return of(Entry("constant", (), _finite(walk.axes[node])))
-
-
-_OF_MATRICES = (SCALE, RATE, PER_SAMPLE, STOP_GRADIENT, ADD, FILL, TRANSPOSE, CONTRACT)
-
-RULES: dict[Op, Rule] = {
-    SCALE: _scale,
-    RATE: _rate,
-    PER_SAMPLE: _per_sample,
-    STOP_GRADIENT: _same,
-    ADD: _add,
-    BATCH_SUM: _batch_sum,
-    BATCH_MEAN: _batch_mean,
-    MULTIPLY: _multiply,
-    APPLY: _apply,
-    POWER: _power,
-    FILL: _fill,
-    REPEAT: _repeat,
-    TRANSPOSE: _transpose,
-    INDEX: _index,
-    GATHER: _gather,
-    SCATTER_ADD: _scatter_add,
-    INPUT: _input,
-    LITERAL: _literal,
-    ONE_HOT: _entry,
-    SOFTMAX: _settled_entry,
-    LOGSUMEXP: _settled_entry,
-    CONTRACT: contraction,
-    SUM: width_sum,
-}

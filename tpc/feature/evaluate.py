@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from tpc.feature.rules import apply_rule
 from tpc.ir.node import walk
 
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ def evaluate(
     values: dict[Node, Operand] = {}
     for node in order:
         operands = [values[operand] for operand in node.operands]
-        values[node] = bound[node] if node in bound else apply_rule(node, operands, context)
+        values[node] = bound[node] if node in bound else node.op.feature(node, operands, context)
         for operand in node.operands:
             uses[operand] -= 1
             if not uses[operand]:

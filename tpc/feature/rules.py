@@ -1,4 +1,4 @@
-"""What each op does in the limit, given the limits of its operands.
+"""The words in which ops say what they do in the limit, given the limits of their operands.
 
 An op that acts coordinate by coordinate, or on finite axes alone, does to samples of Z what it does
 to coordinates: its own ``evaluate`` is reused. Here stands what happens to the powers of the width,
@@ -7,37 +7,16 @@ and what is different: sums over a width axis (:mod:`tpc.feature.contraction`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tpc.feature.contraction import contraction, width_sum
 from tpc.feature.limits import settled
 from tpc.feature.matrix import Matrix, Outer
 from tpc.feature.value import Value, combine, join, largest, plus, zero
-from tpc.ops.add import ADD
-from tpc.ops.apply import APPLY
-from tpc.ops.base import MissingRule, Op
-from tpc.ops.batch import BATCH_MEAN, BATCH_SUM, PER_SAMPLE
-from tpc.ops.bernoulli import BERNOULLI
-from tpc.ops.contract import CONTRACT
-from tpc.ops.fill import FILL
-from tpc.ops.gather import GATHER, SCATTER_ADD
-from tpc.ops.index_map import IndexMap
-from tpc.ops.literal import LITERAL
-from tpc.ops.logsumexp import LOGSUMEXP
-from tpc.ops.multiply import MULTIPLY
-from tpc.ops.one_hot import ONE_HOT
-from tpc.ops.power import POWER
-from tpc.ops.rate import RATE, step_coefficient
-from tpc.ops.repeat import REPEAT
-from tpc.ops.scale import SCALE
-from tpc.ops.softmax import SOFTMAX
-from tpc.ops.stop_gradient import STOP_GRADIENT
-from tpc.ops.sum import SUM
-from tpc.ops.transpose import TRANSPOSE
+from tpc.ops.base import MissingRule
 from tpc.scaling.characters import TRIVIAL, even_span, odd_span, span
 
 if TYPE_CHECKING:
@@ -48,23 +27,7 @@ if TYPE_CHECKING:
     from tpc.scaling.characters import Coset
 
 Operand = Value | Matrix
-Rule = Callable[["Node", Sequence[Operand], "FeatureContext"], Operand]
 STAGE = "feature-learning limit"
-
-
-def apply_rule(node: Node, operands: Sequence[Operand], context: FeatureContext) -> Operand:
-    """Return the limit of a node from those of its operands.
-
-    Raises:
-        MissingRule: the op, or this use of it, has no rule.
-        TpcError: the value that it needs has no deterministic limit of order one.
-    """
-    rule = RULES.get(node.op)
-    if rule is None and isinstance(node.op, IndexMap):
-        rule = _moved
-    if rule is None:
-        raise MissingRule(node, STAGE)
-    return rule(node, operands, context)
 
 
 def vectors(node: Node, operands: Sequence[Operand]) -> list[Value]:
@@ -91,7 +54,8 @@ def exact_power(coefficient: Coefficient, node: Node) -> Fraction:
     return power
 
 
-def _evaluate(node: Node, arrays: Sequence[Array], context: FeatureContext) -> Array:
+def evaluated(node: Node, arrays: Sequence[Array], context: FeatureContext) -> Array:
+    """Return what the op's own meaning does to samples."""
     with np.errstate(all="ignore"):
         return node.op.evaluate(node, arrays, context.arrays)
 
@@ -99,32 +63,18 @@ def _evaluate(node: Node, arrays: Sequence[Array], context: FeatureContext) -> A
 # -- linear ----------------------------------------------------------------------------------------
 
 
-def _scale(node: Node, operands: Sequence[Operand], context: FeatureContext) -> Operand:
-    return _by(node, operands[0], node.attrs["coefficient"])
-
-
-def _rate(node: Node, operands: Sequence[Operand], context: FeatureContext) -> Operand:
-    return _by(node, operands[0], step_coefficient(context.params[node.attrs["param"]]))
-
-
-def _by(node: Node, operand: Operand, coefficient: Coefficient) -> Operand:
+def by(node: Node, operand: Operand, coefficient: Coefficient) -> Operand:
+    """Return a multiple."""
     return operand.scaled(coefficient.constant.value, exact_power(coefficient, node))
 
 
-def _per_sample(node: Node, operands: Sequence[Operand], context: FeatureContext) -> Operand:
-    return operands[0].scaled(1.0 / context.batch)
-
-
-def _same(node: Node, operands: Sequence[Operand], context: FeatureContext) -> Operand:
-    return operands[0]
-
-
-def _add(node: Node, operands: Sequence[Operand], context: FeatureContext) -> Operand:
+def added(node: Node, operands: Sequence[Operand], context: FeatureContext) -> Operand:
+    """Return a sum; a scalar is the same in all coordinates of a vector."""
     x, y = operands
     if isinstance(x, Matrix) and isinstance(y, Matrix):
         return x + y
     values = [_lifted(node, value, k, context) for k, value in enumerate(vectors(node, operands))]
-    return join(values, lambda *arrays: _evaluate(node, arrays, context))
+    return join(values, lambda *arrays: evaluated(node, arrays, context))
 
 
 def _lifted(node: Node, value: Value, position: int, context: FeatureContext) -> Value:
@@ -140,27 +90,33 @@ def _lifted(node: Node, value: Value, position: int, context: FeatureContext) ->
     )
 
 
-def _moved(node: Node, operands: Sequence[Operand], context: FeatureContext) -> Operand:
+def moved(node: Node, operands: Sequence[Operand], context: FeatureContext) -> Operand:
     """Entries moved about, several operands put side by side, or axes summed over."""
     if len(operands) == 1 and isinstance(operands[0], Matrix):
-        if node.op is TRANSPOSE:
-            return operands[0].transposed
         raise MissingRule(node, STAGE, "it moves the entries of a matrix")
     values = vectors(node, operands)
-    return join(values, lambda *arrays: _evaluate(node, arrays, context))
+    return join(values, lambda *arrays: evaluated(node, arrays, context))
 
 
-def _looked_up(node: Node, operands: Sequence[Operand], context: FeatureContext) -> Operand:
+def transposed(node: Node, operands: Sequence[Operand], context: FeatureContext) -> Operand:
+    """Return axes in another order; those of a matrix too."""
+    (x,) = operands
+    return x.transposed if isinstance(x, Matrix) else moved(node, operands, context)
+
+
+def looked_up(node: Node, operands: Sequence[Operand], context: FeatureContext) -> Operand:
+    """Return rows of a table that integers name, or rows added to them."""
     table, ids = vectors(node, operands)
-    return table.mapped(lambda array: _evaluate(node, [array, ids.array], context))
+    return table.mapped(lambda array: evaluated(node, [array, ids.array], context))
 
 
-def _repeat(node: Node, operands: Sequence[Operand], context: FeatureContext) -> Operand:
+def repeated(node: Node, operands: Sequence[Operand], context: FeatureContext) -> Operand:
+    """Return a value repeated along new axes."""
     (x,) = vectors(node, operands)
     if node.type.sort > 1:
         raise MissingRule(node, STAGE, "a vector is repeated as a matrix")
     added = [axis for axis, dim in node.attrs["axes"] if dim.width]
-    result = x.mapped(lambda array: _evaluate(node, [array], context))
+    result = x.mapped(lambda array: evaluated(node, [array], context))
     if not added:
         return result
     lead = int(node.type.batched)
@@ -176,7 +132,8 @@ def _ones(array: Array, index: tuple[slice, ...], axis: int, context: FeatureCon
 # -- leaves ----------------------------------------------------------------------------------------
 
 
-def _fill(node: Node, operands: Sequence[Operand], context: FeatureContext) -> Operand:
+def filled(node: Node, context: FeatureContext) -> Operand:
+    """Return equal entries."""
     coefficient = node.attrs["coefficient"]
     shape = context.arrays.shape(node.type)
     if node.type.sort > 1:
@@ -192,18 +149,20 @@ def _fill(node: Node, operands: Sequence[Operand], context: FeatureContext) -> O
     return Value(context.space.constant(shape, node.type.width_axes[0], level), power)
 
 
-def _data(node: Node, operands: Sequence[Operand], context: FeatureContext) -> Operand:
+def data(node: Node, operands: Sequence[Operand], context: FeatureContext) -> Operand:
+    """Return what does not depend on the width."""
     arrays = [value.array for value in vectors(node, operands)]
-    return Value(_evaluate(node, arrays, context))
+    return Value(evaluated(node, arrays, context))
 
 
 # -- nonlinear -------------------------------------------------------------------------------------
 
 
-def _multiply(node: Node, operands: Sequence[Operand], context: FeatureContext) -> Operand:
+def multiplied(node: Node, operands: Sequence[Operand], context: FeatureContext) -> Operand:
+    """Return an entrywise product."""
     x, y = operands
     if isinstance(x, Value) and isinstance(y, Value):
-        return combine(x, y, lambda a, b: _evaluate(node, [a, b], context))
+        return combine(x, y, lambda a, b: evaluated(node, [a, b], context))
     for matrix, factor in ((x, y), (y, x)):
         if isinstance(matrix, Matrix) and isinstance(factor, Value) and factor.array.ndim == 0:
             if factor.is_zero:
@@ -240,19 +199,22 @@ def _pairs(a: Array, b: Array) -> Array:
     return (a[:, None, :] * b[None, :, :]).reshape(-1, a.shape[-1])
 
 
-def _apply(node: Node, operands: Sequence[Operand], context: FeatureContext) -> Operand:
+def applied(
+    node: Node, operands: Sequence[Operand], context: FeatureContext, parity: str
+) -> Operand:
+    """Return a nonlinearity of given parity, coordinate by coordinate."""
     (x,) = vectors(node, operands)
-    activation = node.attrs["activation"]
     array, rest = settled(x, node)
-    signs = _function_signs(x.signs, activation.parity)
-    return Value(_evaluate(node, [array], context), Fraction(0), rest, signs)
+    signs = _function_signs(x.signs, parity)
+    return Value(evaluated(node, [array], context), Fraction(0), rest, signs)
 
 
 def _function_signs(signs: Coset, parity: str) -> Coset:
     return {"odd": odd_span, "even": even_span}.get(parity, span)(signs)
 
 
-def _power(node: Node, operands: Sequence[Operand], context: FeatureContext) -> Operand:
+def raised(node: Node, operands: Sequence[Operand], context: FeatureContext) -> Operand:
+    """Return a power of every coordinate."""
     exponent: Fraction = node.attrs["exponent"]
     (x,) = operands
     if isinstance(x, Matrix):
@@ -267,37 +229,13 @@ def _power(node: Node, operands: Sequence[Operand], context: FeatureContext) -> 
     if exponent.denominator == 1:
         parity = "odd" if exponent.numerator % 2 else "even"
     rest = None if x.rest is None else largest(plus(x.rest, x.power * (exponent - 1)))
-    array = _evaluate(node, [x.array], context)
+    array = evaluated(node, [x.array], context)
     return Value(array, x.power * exponent, rest, _function_signs(x.signs, parity))
 
 
-def _softmax(node: Node, operands: Sequence[Operand], context: FeatureContext) -> Operand:
+def mixed(node: Node, operands: Sequence[Operand], context: FeatureContext) -> Operand:
+    """Return a nonlinear function of whole finite axes."""
     x, *mask = vectors(node, operands)
     array, rest = settled(x, node)
-    found = _evaluate(node, [array, *(m.array for m in mask)], context)
+    found = evaluated(node, [array, *(m.array for m in mask)], context)
     return Value(found, Fraction(0), rest, TRIVIAL if not node.type.sort else span(x.signs))
-
-
-RULES: dict[Op, Rule] = {
-    SCALE: _scale,
-    RATE: _rate,
-    PER_SAMPLE: _per_sample,
-    STOP_GRADIENT: _same,
-    ADD: _add,
-    BATCH_SUM: _moved,
-    BATCH_MEAN: _moved,
-    GATHER: _looked_up,
-    SCATTER_ADD: _looked_up,
-    REPEAT: _repeat,
-    FILL: _fill,
-    LITERAL: _data,
-    BERNOULLI: _data,
-    ONE_HOT: _data,
-    MULTIPLY: _multiply,
-    APPLY: _apply,
-    POWER: _power,
-    SOFTMAX: _softmax,
-    LOGSUMEXP: _softmax,
-    CONTRACT: contraction,
-    SUM: width_sum,
-}

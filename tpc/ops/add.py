@@ -13,6 +13,11 @@ from tpc.ops.broadcast import align, infer_elementwise, unbroadcast
 from tpc.ops.fill import is_zero
 
 if TYPE_CHECKING:
+    from tpc.derivation.sheet import Sheet
+    from tpc.derivation.symbols import Expression
+    from tpc.derivation.walking import Walk
+    from tpc.feature.context import FeatureContext
+    from tpc.feature.rules import Operand
     from tpc.ir.node import Node
     from tpc.limit.forms import Form, Index
     from tpc.limit.moments import MomentContext
@@ -25,6 +30,7 @@ class Add(Op):
     """``x + y``, axes matched from the last one."""
 
     name = "add"
+    takes_matrices = True
 
     def infer(self, operands: tuple[TensorType, ...], attrs: Mapping[str, Any]) -> TensorType:
         return infer_elementwise(operands, "+")
@@ -52,6 +58,16 @@ class Add(Op):
     def evaluate(self, node: Node, arrays: Sequence[Array], context: EvalContext) -> Array:
         x, y = (align(a, o.type, node.type) for a, o in zip(arrays, node.operands, strict=True))
         return x + y
+
+    def feature(self, node: Node, operands: Sequence[Operand], context: FeatureContext) -> Operand:
+        from tpc.feature.rules import added
+
+        return added(node, operands, context)
+
+    def equation(self, node: Node, walk: Walk) -> Expression | Sheet:
+        from tpc.derivation.rules import added
+
+        return added(node, walk)
 
 
 ADD = Add()

@@ -13,6 +13,11 @@ from tpc.ops.multiply import multiply
 if TYPE_CHECKING:
     from tpc.covariance.arrays import Value
     from tpc.covariance.engine import View
+    from tpc.derivation.sheet import Sheet
+    from tpc.derivation.symbols import Expression
+    from tpc.derivation.walking import Walk
+    from tpc.feature.context import FeatureContext
+    from tpc.feature.rules import Operand
     from tpc.ir.node import Node
     from tpc.limit.forms import Form, Index
     from tpc.limit.moments import MomentContext
@@ -52,6 +57,16 @@ class Apply(Op):
     def evaluate(self, node: Node, arrays: Sequence[Array], context: EvalContext) -> Array:
         result: Array = node.attrs["activation"].numpy(arrays[0])
         return result
+
+    def feature(self, node: Node, operands: Sequence[Operand], context: FeatureContext) -> Operand:
+        from tpc.feature.rules import applied
+
+        return applied(node, operands, context, node.attrs["activation"].parity)
+
+    def equation(self, node: Node, walk: Walk) -> Expression | Sheet:
+        from tpc.derivation.rules import applied
+
+        return applied(node, walk)
 
 
 APPLY = Apply()

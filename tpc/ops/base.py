@@ -2,7 +2,8 @@
 
 An op has a typing rule (``infer``), a vector-Jacobian product, a meaning at finite width
 (``evaluate``), a rule for width exponents and sign characters (``exponents``), a rule for second
-values in the limit (``limit``) and a cost (``flops``). A rule that an op does not have is a
+values in the limit (``limit``), one for Z where features learn (``feature``), with its equation
+(``equation``), and a cost (``flops``). A rule that an op does not have is a
 :class:`MissingRule`, which names op and stage: never a guess.
 
 A surface function (``softmax(x, axis = 2)``) is a :class:`Function`: a signature, documentation,
@@ -24,7 +25,12 @@ if TYPE_CHECKING:
 
     from tpc.covariance.arrays import Value
     from tpc.covariance.engine import View
+    from tpc.derivation.sheet import Sheet
+    from tpc.derivation.symbols import Expression
+    from tpc.derivation.walking import Walk
     from tpc.exact import Coefficient
+    from tpc.feature.context import FeatureContext
+    from tpc.feature.rules import Operand
     from tpc.ir.module import ParamSpec
     from tpc.ir.node import Node
     from tpc.ir.types import TensorType
@@ -102,6 +108,9 @@ class Op(ABC):
     #: is still that weight, so that ``U[ids]`` plays the role of U.
     transparent: ClassVar[bool] = False
 
+    #: Whether :meth:`equation` knows what to do with operands of two width axes.
+    takes_matrices: ClassVar[bool] = False
+
     #: Whether ``covariance`` takes modes that sum over positions (S and A).
     sums_positions: ClassVar[bool] = False
 
@@ -144,6 +153,18 @@ class Op(ABC):
         only, unless the op sums positions itself (``sums_positions``).
         """
         raise MissingRule(left, "limit")
+
+    def feature(self, node: Node, operands: Sequence[Operand], context: FeatureContext) -> Operand:
+        """Return the Z of a node where features learn, from those of its operands.
+
+        A :class:`tpc.feature.value.Value` (samples of Z, or coefficients, with a power of the
+        width) or a :class:`tpc.feature.matrix.Matrix`.
+        """
+        raise MissingRule(node, "feature-learning limit")
+
+    def equation(self, node: Node, walk: Walk) -> Expression | Sheet:
+        """Return the Z of a node as an expression in those of its operands."""
+        raise MissingRule(node, "feature-learning equation")
 
     def addends(self, node: Node) -> Sequence[tuple[Coefficient, Node]] | None:
         """Return the terms of a linear combination, which may lack axes in front, or None."""

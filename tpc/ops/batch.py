@@ -14,6 +14,11 @@ from tpc.ops.gather import SCATTER_ADD
 from tpc.ops.scale import SCALE, scale
 
 if TYPE_CHECKING:
+    from tpc.derivation.sheet import Sheet
+    from tpc.derivation.symbols import Expression
+    from tpc.derivation.walking import Walk
+    from tpc.feature.context import FeatureContext
+    from tpc.feature.rules import Operand
     from tpc.ir.node import Node
     from tpc.limit.forms import Form, Index
     from tpc.limit.moments import MomentContext
@@ -36,6 +41,11 @@ class BatchReduction(Op):
         """Refuse: a kernel is a function of two samples, not of a batch."""
         raise MissingRule(node, "limit", "samples of one batch depend on each other")
 
+    def feature(self, node: Node, operands: Sequence[Operand], context: FeatureContext) -> Operand:
+        from tpc.feature.rules import moved
+
+        return moved(node, operands, context)
+
 
 class BatchSum(BatchReduction):
     """``sum_i x_i`` over the samples of the batch."""
@@ -49,6 +59,11 @@ class BatchSum(BatchReduction):
     def evaluate(self, node: Node, arrays: Sequence[Array], context: EvalContext) -> Array:
         (x,) = arrays
         return x.sum(axis=0) if node.operands[0].type.batched else x * (context.batch or 1)
+
+    def equation(self, node: Node, walk: Walk) -> Expression | Sheet:
+        from tpc.derivation.rules import batch_sum
+
+        return batch_sum(node, walk)
 
 
 class BatchMean(BatchReduction):
@@ -64,11 +79,17 @@ class BatchMean(BatchReduction):
     def evaluate(self, node: Node, arrays: Sequence[Array], context: EvalContext) -> Array:
         return arrays[0].mean(axis=0) if node.operands[0].type.batched else arrays[0]
 
+    def equation(self, node: Node, walk: Walk) -> Expression | Sheet:
+        from tpc.derivation.rules import batch_mean
+
+        return batch_mean(node, walk)
+
 
 class PerSample(Op):
     """``x / B``: the share of one of the B samples in a mean over the batch."""
 
     name = "per_sample"
+    takes_matrices = True
 
     def infer(self, operands: tuple[TensorType, ...], attrs: Mapping[str, Any]) -> TensorType:
         return operands[0]
@@ -81,6 +102,14 @@ class PerSample(Op):
 
     def evaluate(self, node: Node, arrays: Sequence[Array], context: EvalContext) -> Array:
         return arrays[0] / (context.batch or 1)
+
+    def feature(self, node: Node, operands: Sequence[Operand], context: FeatureContext) -> Operand:
+        return operands[0].scaled(1.0 / context.batch)
+
+    def equation(self, node: Node, walk: Walk) -> Expression | Sheet:
+        from tpc.derivation.rules import per_sample
+
+        return per_sample(node, walk)
 
 
 BATCH_SUM = BatchSum()

@@ -11,6 +11,8 @@ from tpc.ir.types import Dim, TensorType
 from tpc.ops.base import EvalContext, MissingRule, Op
 
 if TYPE_CHECKING:
+    from tpc.feature.context import FeatureContext
+    from tpc.feature.rules import Operand
     from tpc.ir.node import Node
     from tpc.limit.forms import Form, Index
     from tpc.limit.moments import MomentContext
@@ -54,6 +56,11 @@ class Bernoulli(Op):
         draws = random.random((context.batch or 1, *context.shape(node.type)[1:]))
         keep: float = node.attrs["keep"].value
         return np.less(draws, keep).astype(np.float64)
+
+    def feature(self, node: Node, operands: Sequence[Operand], context: FeatureContext) -> Operand:
+        from tpc.feature.rules import data
+
+        return data(node, operands, context)
 
 
 BERNOULLI = Bernoulli()

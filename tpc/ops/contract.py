@@ -15,6 +15,11 @@ from tpc.ops.transpose import TRANSPOSE
 if TYPE_CHECKING:
     from tpc.covariance.arrays import Value
     from tpc.covariance.engine import View
+    from tpc.derivation.sheet import Sheet
+    from tpc.derivation.symbols import Expression
+    from tpc.derivation.walking import Walk
+    from tpc.feature.context import FeatureContext
+    from tpc.feature.rules import Operand
     from tpc.ir.node import Node
     from tpc.limit.forms import Form, Index
     from tpc.limit.moments import MomentContext
@@ -36,6 +41,7 @@ class Contract(Op):
     """
 
     name = "contract"
+    takes_matrices = True
     sums_positions = True
 
     def infer(self, operands: tuple[TensorType, ...], attrs: Mapping[str, Any]) -> TensorType:
@@ -114,6 +120,16 @@ class Contract(Op):
         for extent in extents.values():
             count *= extent
         return count
+
+    def feature(self, node: Node, operands: Sequence[Operand], context: FeatureContext) -> Operand:
+        from tpc.feature.contraction import contraction
+
+        return contraction(node, operands, context)
+
+    def equation(self, node: Node, walk: Walk) -> Expression | Sheet:
+        from tpc.derivation.products import contraction
+
+        return contraction(node, walk)
 
 
 CONTRACT = Contract()

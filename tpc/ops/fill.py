@@ -11,6 +11,11 @@ from tpc.ir.types import Dim, TensorType
 from tpc.ops.base import EvalContext, Op
 
 if TYPE_CHECKING:
+    from tpc.derivation.sheet import Sheet
+    from tpc.derivation.symbols import Expression
+    from tpc.derivation.walking import Walk
+    from tpc.feature.context import FeatureContext
+    from tpc.feature.rules import Operand
     from tpc.ir.node import Node
     from tpc.limit.forms import Form, Index
     from tpc.limit.moments import MomentContext
@@ -23,6 +28,7 @@ class Fill(Op):
     """Leaf: every entry is ``coefficient`` = constant times a power of the width."""
 
     name = "fill"
+    takes_matrices = True
 
     def infer(self, operands: tuple[TensorType, ...], attrs: Mapping[str, Any]) -> TensorType:
         return TensorType(attrs["shape"])
@@ -45,6 +51,16 @@ class Fill(Op):
 
         shape = context.shape(node.type)
         return np.full(shape, numeric(node.attrs["coefficient"], context.width))
+
+    def feature(self, node: Node, operands: Sequence[Operand], context: FeatureContext) -> Operand:
+        from tpc.feature.rules import filled
+
+        return filled(node, context)
+
+    def equation(self, node: Node, walk: Walk) -> Expression | Sheet:
+        from tpc.derivation.rules import filled
+
+        return filled(node)
 
 
 FILL = Fill()

@@ -13,6 +13,11 @@ from tpc.ops.scale import SCALE, scale
 if TYPE_CHECKING:
     from tpc.covariance.arrays import Value
     from tpc.covariance.engine import View
+    from tpc.derivation.sheet import Sheet
+    from tpc.derivation.symbols import Expression
+    from tpc.derivation.walking import Walk
+    from tpc.feature.context import FeatureContext
+    from tpc.feature.rules import Operand
     from tpc.ir.node import Node
     from tpc.limit.forms import Form, Index
     from tpc.limit.moments import MomentContext
@@ -70,6 +75,16 @@ class Gather(Op):
         """Moving entries costs no arithmetic."""
         return 0
 
+    def feature(self, node: Node, operands: Sequence[Operand], context: FeatureContext) -> Operand:
+        from tpc.feature.rules import looked_up
+
+        return looked_up(node, operands, context)
+
+    def equation(self, node: Node, walk: Walk) -> Expression | Sheet:
+        from tpc.derivation.rules import gathered
+
+        return gathered(node, walk)
+
 
 class ScatterAdd(Op):
     """``result[v, ..] = sum of x[i.., ..] over the i.. with ids[i..] = v``: a gather's transpose.
@@ -119,6 +134,16 @@ class ScatterAdd(Op):
         for extent in context.shape(node.operands[0].type):
             count *= extent
         return count
+
+    def feature(self, node: Node, operands: Sequence[Operand], context: FeatureContext) -> Operand:
+        from tpc.feature.rules import looked_up
+
+        return looked_up(node, operands, context)
+
+    def equation(self, node: Node, walk: Walk) -> Expression | Sheet:
+        from tpc.derivation.rules import scattered
+
+        return scattered(node, walk)
 
 
 GATHER = Gather()

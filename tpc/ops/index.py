@@ -15,6 +15,9 @@ from tpc.ops.scale import SCALE, scale
 if TYPE_CHECKING:
     from tpc.covariance.arrays import Value
     from tpc.covariance.engine import View
+    from tpc.derivation.sheet import Sheet
+    from tpc.derivation.symbols import Expression
+    from tpc.derivation.walking import Walk
     from tpc.ir.node import Node
     from tpc.ops.base import Array
 
@@ -59,6 +62,14 @@ class Index(IndexMap):
     def move(self, node: Node, arrays: Sequence[Array], lead: int) -> Array:
         result: Array = arrays[0].take(node.attrs["position"], axis=node.attrs["axis"] + lead)
         return result
+
+    def equation(self, node: Node, walk: Walk) -> Expression | Sheet:
+        from tpc.derivation.symbols import Label
+
+        axes = list(walk.axes[node])
+        place = Label("axis", name=str(node.attrs["position"] + 1))
+        axes.insert(node.attrs["axis"], place)
+        return walk.entry(node.operands[0], tuple(axes))
 
 
 INDEX = Index()

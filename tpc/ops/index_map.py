@@ -14,6 +14,11 @@ if TYPE_CHECKING:
 
     from tpc.covariance.arrays import Value
     from tpc.covariance.engine import View
+    from tpc.derivation.sheet import Sheet
+    from tpc.derivation.symbols import Expression
+    from tpc.derivation.walking import Walk
+    from tpc.feature.context import FeatureContext
+    from tpc.feature.rules import Operand
     from tpc.ir.node import Node
     from tpc.limit.forms import Form, Index
     from tpc.limit.moments import MomentContext
@@ -87,3 +92,13 @@ class IndexMap(Op):
     def flops(self, node: Node, context: EvalContext) -> int:
         """Moving entries costs no arithmetic."""
         return 0
+
+    def feature(self, node: Node, operands: Sequence[Operand], context: FeatureContext) -> Operand:
+        from tpc.feature.rules import moved
+
+        return moved(node, operands, context)
+
+    def equation(self, node: Node, walk: Walk) -> Expression | Sheet:
+        from tpc.derivation.rules import entry
+
+        return entry(node, walk)

@@ -10,6 +10,9 @@ from tpc.ir.types import Dim, TensorType
 from tpc.ops.base import Op
 
 if TYPE_CHECKING:
+    from tpc.derivation.sheet import Sheet
+    from tpc.derivation.symbols import Expression
+    from tpc.derivation.walking import Walk
     from tpc.ir.node import Node
     from tpc.limit.forms import Form, Index
     from tpc.limit.moments import MomentContext
@@ -35,6 +38,11 @@ class Input(Op):
         from tpc.limit.forms import Data
 
         return Data(node.attrs["name"], index)
+
+    def equation(self, node: Node, walk: Walk) -> Expression | Sheet:
+        from tpc.derivation.rules import given
+
+        return given(node, walk)
 
 
 INPUT = Input()

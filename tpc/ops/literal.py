@@ -14,6 +14,11 @@ from tpc.ir.types import TensorType, finite
 from tpc.ops.base import EvalContext, Op
 
 if TYPE_CHECKING:
+    from tpc.derivation.sheet import Sheet
+    from tpc.derivation.symbols import Expression
+    from tpc.derivation.walking import Walk
+    from tpc.feature.context import FeatureContext
+    from tpc.feature.rules import Operand
     from tpc.ir.node import Node
     from tpc.limit.forms import Form, Index
     from tpc.limit.moments import MomentContext
@@ -83,6 +88,16 @@ class Literal(Op):
     def flops(self, node: Node, context: EvalContext) -> int:
         """Known beforehand."""
         return 0
+
+    def feature(self, node: Node, operands: Sequence[Operand], context: FeatureContext) -> Operand:
+        from tpc.feature.rules import data
+
+        return data(node, operands, context)
+
+    def equation(self, node: Node, walk: Walk) -> Expression | Sheet:
+        from tpc.derivation.rules import literal
+
+        return literal(node, walk)
 
 
 LITERAL = Literal()

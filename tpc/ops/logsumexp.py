@@ -13,6 +13,11 @@ from tpc.ops.multiply import multiply
 from tpc.ops.softmax import softmax, the_axis
 
 if TYPE_CHECKING:
+    from tpc.derivation.sheet import Sheet
+    from tpc.derivation.symbols import Expression
+    from tpc.derivation.walking import Walk
+    from tpc.feature.context import FeatureContext
+    from tpc.feature.rules import Operand
     from tpc.ir.node import Node
     from tpc.ops.base import Array
     from tpc.scaling.interpret import ScalingContext
@@ -53,6 +58,16 @@ class LogSumExp(Op):
         for extent in context.shape(node.operands[0].type):
             count *= extent
         return count
+
+    def feature(self, node: Node, operands: Sequence[Operand], context: FeatureContext) -> Operand:
+        from tpc.feature.rules import mixed
+
+        return mixed(node, operands, context)
+
+    def equation(self, node: Node, walk: Walk) -> Expression | Sheet:
+        from tpc.derivation.rules import settled_entry
+
+        return settled_entry(node, walk)
 
 
 LOGSUMEXP = LogSumExp()

@@ -16,6 +16,11 @@ from tpc.ops.scale import SCALE, scale
 if TYPE_CHECKING:
     from tpc.covariance.arrays import Value
     from tpc.covariance.engine import View
+    from tpc.derivation.sheet import Sheet
+    from tpc.derivation.symbols import Expression
+    from tpc.derivation.walking import Walk
+    from tpc.feature.context import FeatureContext
+    from tpc.feature.rules import Operand
     from tpc.ir.node import Node
     from tpc.limit.forms import Form, Index
     from tpc.limit.moments import MomentContext
@@ -56,6 +61,16 @@ class Multiply(Op):
     def evaluate(self, node: Node, arrays: Sequence[Array], context: EvalContext) -> Array:
         x, y = (align(a, o.type, node.type) for a, o in zip(arrays, node.operands, strict=True))
         return x * y
+
+    def feature(self, node: Node, operands: Sequence[Operand], context: FeatureContext) -> Operand:
+        from tpc.feature.rules import multiplied
+
+        return multiplied(node, operands, context)
+
+    def equation(self, node: Node, walk: Walk) -> Expression | Sheet:
+        from tpc.derivation.rules import multiplied
+
+        return multiplied(node, walk)
 
 
 MULTIPLY = Multiply()

@@ -10,6 +10,11 @@ from tpc.ir.types import TensorType, finite
 from tpc.ops.base import EvalContext, Op, OpTypeError, surface, value
 
 if TYPE_CHECKING:
+    from tpc.derivation.sheet import Sheet
+    from tpc.derivation.symbols import Expression
+    from tpc.derivation.walking import Walk
+    from tpc.feature.context import FeatureContext
+    from tpc.feature.rules import Operand
     from tpc.ir.node import Node
     from tpc.limit.forms import Form, Index
     from tpc.limit.moments import MomentContext
@@ -51,6 +56,16 @@ class OneHot(Op):
 
         below = node.operands[0].type.below
         return np.equal(arrays[0][..., None], np.arange(1, (below or 0) + 1)).astype(float)
+
+    def feature(self, node: Node, operands: Sequence[Operand], context: FeatureContext) -> Operand:
+        from tpc.feature.rules import data
+
+        return data(node, operands, context)
+
+    def equation(self, node: Node, walk: Walk) -> Expression | Sheet:
+        from tpc.derivation.rules import entry
+
+        return entry(node, walk)
 
 
 ONE_HOT = OneHot()

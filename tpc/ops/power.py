@@ -15,6 +15,11 @@ from tpc.ops.multiply import multiply
 from tpc.ops.scale import scale
 
 if TYPE_CHECKING:
+    from tpc.derivation.sheet import Sheet
+    from tpc.derivation.symbols import Expression
+    from tpc.derivation.walking import Walk
+    from tpc.feature.context import FeatureContext
+    from tpc.feature.rules import Operand
     from tpc.ir.node import Node
     from tpc.limit.forms import Form, Index
     from tpc.limit.moments import MomentContext
@@ -60,6 +65,16 @@ class Power(Op):
         if exponent.denominator == 1:
             return arrays[0] ** int(exponent)
         return arrays[0] ** float(exponent)
+
+    def feature(self, node: Node, operands: Sequence[Operand], context: FeatureContext) -> Operand:
+        from tpc.feature.rules import raised
+
+        return raised(node, operands, context)
+
+    def equation(self, node: Node, walk: Walk) -> Expression | Sheet:
+        from tpc.derivation.rules import raised
+
+        return raised(node, walk)
 
 
 POWER = Power()

@@ -12,6 +12,11 @@ from tpc.ops.base import EvalContext, Op
 from tpc.ops.scale import numeric
 
 if TYPE_CHECKING:
+    from tpc.derivation.sheet import Sheet
+    from tpc.derivation.symbols import Expression
+    from tpc.derivation.walking import Walk
+    from tpc.feature.context import FeatureContext
+    from tpc.feature.rules import Operand
     from tpc.ir.module import ParamSpec
     from tpc.ir.node import Node
     from tpc.ops.base import Array
@@ -29,6 +34,7 @@ class Rate(Op):
     """
 
     name = "rate"
+    takes_matrices = True
 
     def infer(self, operands: tuple[TensorType, ...], attrs: Mapping[str, Any]) -> TensorType:
         return operands[0]
@@ -42,6 +48,17 @@ class Rate(Op):
     def evaluate(self, node: Node, arrays: Sequence[Array], context: EvalContext) -> Array:
         spec = context.params[node.attrs["param"]]
         return numeric(step_coefficient(spec), context.width) * arrays[0]
+
+    def feature(self, node: Node, operands: Sequence[Operand], context: FeatureContext) -> Operand:
+        from tpc.feature.rules import by
+
+        coefficient = step_coefficient(context.params[node.attrs["param"]])
+        return by(node, operands[0], coefficient)
+
+    def equation(self, node: Node, walk: Walk) -> Expression | Sheet:
+        from tpc.derivation.rules import by
+
+        return by(node, step_coefficient(walk.module.params[node.attrs["param"]]), walk)
 
 
 RATE = Rate()

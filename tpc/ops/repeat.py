@@ -15,6 +15,11 @@ from tpc.ops.sum import total
 if TYPE_CHECKING:
     from tpc.covariance.arrays import Value
     from tpc.covariance.engine import View
+    from tpc.derivation.sheet import Sheet
+    from tpc.derivation.symbols import Expression
+    from tpc.derivation.walking import Walk
+    from tpc.feature.context import FeatureContext
+    from tpc.feature.rules import Operand
     from tpc.ir.node import Node
     from tpc.limit.forms import Form, Index
     from tpc.limit.moments import MomentContext
@@ -65,6 +70,16 @@ class Repeat(Op):
     def flops(self, node: Node, context: EvalContext) -> int:
         """Repeating entries costs no arithmetic."""
         return 0
+
+    def feature(self, node: Node, operands: Sequence[Operand], context: FeatureContext) -> Operand:
+        from tpc.feature.rules import repeated
+
+        return repeated(node, operands, context)
+
+    def equation(self, node: Node, walk: Walk) -> Expression | Sheet:
+        new = {position for position, _ in node.attrs["axes"]}
+        kept = tuple(label for axis, label in enumerate(walk.axes[node]) if axis not in new)
+        return walk.entry(node.operands[0], kept)
 
 
 REPEAT = Repeat()

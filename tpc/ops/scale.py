@@ -12,6 +12,11 @@ from tpc.ops.base import EvalContext, Op, OpTypeError, require_real
 from tpc.ops.fill import FILL, fill
 
 if TYPE_CHECKING:
+    from tpc.derivation.sheet import Sheet
+    from tpc.derivation.symbols import Expression
+    from tpc.derivation.walking import Walk
+    from tpc.feature.context import FeatureContext
+    from tpc.feature.rules import Operand
     from tpc.ir.node import Node
     from tpc.limit.forms import Form, Index
     from tpc.limit.moments import MomentContext
@@ -24,6 +29,7 @@ class Scale(Op):
     """``coefficient * x``: the only op by which constants and powers of the width multiply."""
 
     name = "scale"
+    takes_matrices = True
     transparent = True
 
     def infer(self, operands: tuple[TensorType, ...], attrs: Mapping[str, Any]) -> TensorType:
@@ -49,6 +55,16 @@ class Scale(Op):
 
     def evaluate(self, node: Node, arrays: Sequence[Array], context: EvalContext) -> Array:
         return numeric(node.attrs["coefficient"], context.width) * arrays[0]
+
+    def feature(self, node: Node, operands: Sequence[Operand], context: FeatureContext) -> Operand:
+        from tpc.feature.rules import by
+
+        return by(node, operands[0], node.attrs["coefficient"])
+
+    def equation(self, node: Node, walk: Walk) -> Expression | Sheet:
+        from tpc.derivation.rules import by
+
+        return by(node, node.attrs["coefficient"], walk)
 
 
 SCALE = Scale()

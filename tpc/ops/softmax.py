@@ -27,6 +27,11 @@ from tpc.ops.scale import scale
 from tpc.ops.sum import total
 
 if TYPE_CHECKING:
+    from tpc.derivation.sheet import Sheet
+    from tpc.derivation.symbols import Expression
+    from tpc.derivation.walking import Walk
+    from tpc.feature.context import FeatureContext
+    from tpc.feature.rules import Operand
     from tpc.ir.node import Node
     from tpc.limit.forms import Form, Index
     from tpc.limit.moments import MomentContext
@@ -98,6 +103,16 @@ class Softmax(Op):
     def flops(self, node: Node, context: EvalContext) -> int:
         """A maximum, a difference, an exponential, a sum and a quotient for each entry."""
         return 5 * super().flops(node, context)
+
+    def feature(self, node: Node, operands: Sequence[Operand], context: FeatureContext) -> Operand:
+        from tpc.feature.rules import mixed
+
+        return mixed(node, operands, context)
+
+    def equation(self, node: Node, walk: Walk) -> Expression | Sheet:
+        from tpc.derivation.rules import settled_entry
+
+        return settled_entry(node, walk)
 
 
 SOFTMAX = Softmax()

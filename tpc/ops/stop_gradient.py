@@ -12,6 +12,11 @@ from tpc.ops.base import EvalContext, Op, surface, value
 if TYPE_CHECKING:
     from tpc.covariance.arrays import Value
     from tpc.covariance.engine import View
+    from tpc.derivation.sheet import Sheet
+    from tpc.derivation.symbols import Expression
+    from tpc.derivation.walking import Walk
+    from tpc.feature.context import FeatureContext
+    from tpc.feature.rules import Operand
     from tpc.ir.node import Node
     from tpc.limit.forms import Form, Index
     from tpc.limit.moments import MomentContext
@@ -24,6 +29,7 @@ class StopGradient(Op):
     """``x``, with derivative zero by decree (first-order MAML cuts second derivatives with it)."""
 
     name = "stop_gradient"
+    takes_matrices = True
     sums_positions = True
     transparent = True
 
@@ -49,6 +55,14 @@ class StopGradient(Op):
 
     def evaluate(self, node: Node, arrays: Sequence[Array], context: EvalContext) -> Array:
         return arrays[0]
+
+    def feature(self, node: Node, operands: Sequence[Operand], context: FeatureContext) -> Operand:
+        return operands[0]
+
+    def equation(self, node: Node, walk: Walk) -> Expression | Sheet:
+        from tpc.derivation.rules import same
+
+        return same(node, walk)
 
 
 STOP_GRADIENT = StopGradient()

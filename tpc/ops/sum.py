@@ -16,6 +16,11 @@ from tpc.ops.scale import SCALE, scale
 if TYPE_CHECKING:
     from tpc.covariance.arrays import Value
     from tpc.covariance.engine import View
+    from tpc.derivation.sheet import Sheet
+    from tpc.derivation.symbols import Expression
+    from tpc.derivation.walking import Walk
+    from tpc.feature.context import FeatureContext
+    from tpc.feature.rules import Operand
     from tpc.ir.node import Node
     from tpc.limit.forms import Form, Index
     from tpc.limit.moments import MomentContext
@@ -66,6 +71,16 @@ class Sum(Op):
         shift = int(node.operands[0].type.batched)
         result: Array = arrays[0].sum(axis=tuple(axis + shift for axis in node.attrs["axes"]))
         return result
+
+    def feature(self, node: Node, operands: Sequence[Operand], context: FeatureContext) -> Operand:
+        from tpc.feature.contraction import width_sum
+
+        return width_sum(node, operands, context)
+
+    def equation(self, node: Node, walk: Walk) -> Expression | Sheet:
+        from tpc.derivation.products import width_sum
+
+        return width_sum(node, walk)
 
 
 SUM = Sum()

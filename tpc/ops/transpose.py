@@ -14,6 +14,11 @@ from tpc.ops.scale import SCALE, scale
 if TYPE_CHECKING:
     from tpc.covariance.arrays import Value
     from tpc.covariance.engine import View
+    from tpc.derivation.sheet import Sheet
+    from tpc.derivation.symbols import Expression
+    from tpc.derivation.walking import Walk
+    from tpc.feature.context import FeatureContext
+    from tpc.feature.rules import Operand
     from tpc.ir.node import Node
     from tpc.ops.base import Array
     from tpc.scaling.interpret import ScalingContext
@@ -24,6 +29,7 @@ class Transpose(IndexMap):
     """Axis i of the result is axis ``order[i]`` of the operand (width axes too)."""
 
     name = "transpose"
+    takes_matrices = True
     sums_positions = True
 
     def infer(self, operands: tuple[TensorType, ...], attrs: Mapping[str, Any]) -> TensorType:
@@ -54,6 +60,16 @@ class Transpose(IndexMap):
     def move(self, node: Node, arrays: Sequence[Array], lead: int) -> Array:
         order = node.attrs["order"]
         return arrays[0].transpose(*range(lead), *(axis + lead for axis in order))
+
+    def feature(self, node: Node, operands: Sequence[Operand], context: FeatureContext) -> Operand:
+        from tpc.feature.rules import transposed
+
+        return transposed(node, operands, context)
+
+    def equation(self, node: Node, walk: Walk) -> Expression | Sheet:
+        from tpc.derivation.rules import transposed
+
+        return transposed(node, walk)
 
 
 TRANSPOSE = Transpose()

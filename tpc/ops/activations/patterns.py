@@ -20,7 +20,9 @@ def dual_form(formula: fm.Formula) -> DualForm | None:
     coefficients = fm.polynomial(formula)
     if coefficients is not None:
         return polynomial_form(coefficients)
-    return _piecewise_linear(formula) or _product(formula) or _scaled(formula)
+    return (
+        _piecewise_linear(formula) or _product(formula) or _rectified(formula) or _scaled(formula)
+    )
 
 
 def polynomial_form(coefficients: tuple[Constant, ...]) -> DualForm:
@@ -125,16 +127,17 @@ def half(formula: fm.Formula, positive: bool) -> fm.Formula:
 
     if isinstance(formula, fm.Where) and formula.test == fm.Z:
         return half(formula.then if positive else formula.otherwise, positive)
-    if isinstance(formula, fm.Apply) and formula.argument == fm.Z:
-        name = formula.function.name
+    slope = _slope(formula.argument) if isinstance(formula, fm.Apply) else None
+    if isinstance(formula, fm.Apply) and slope is not None:
+        name, above = formula.function.name, (slope.sign > 0) == positive
         if name == "relu":
-            return fm.Z if positive else fm.number(0)
+            return formula.argument if above else fm.number(0)
         if name == "abs":
-            return fm.Z if positive else fm.negate(fm.Z)
+            return formula.argument if above else fm.negate(formula.argument)
         if name == "sign":
-            return fm.number(1 if positive else -1)
+            return fm.number(1 if above else -1)
         if name == "step":
-            return fm.number(1 if positive else 0)
+            return fm.number(1 if above else 0)
     if isinstance(formula, fm.Extremum):
         gap = half(fm.subtract(formula.left, formula.right), positive)
         coefficients = fm.polynomial(gap)
@@ -144,6 +147,26 @@ def half(formula: fm.Formula, positive: bool) -> fm.Formula:
             return half(chosen, positive)
         return formula
     return rebuild(formula, lambda child: half(child, positive))
+
+
+def _slope(argument: fm.Formula) -> Constant | None:
+    """Return c where the argument is c z with c not zero."""
+    coefficients = fm.polynomial(argument)
+    if coefficients is None or len(coefficients) != 2 or not coefficients[0].is_zero:
+        return None
+    return coefficients[1]
+
+
+def _rectified(formula: fm.Formula) -> DualForm | None:
+    """Match ``c z^k`` on one side of zero and nothing on the other."""
+    sides = [fm.polynomial(half(formula, positive)) for positive in (False, True)]
+    for here, there in (sides, reversed(sides)):
+        if here is None or there is None or any(not c.is_zero for c in there):
+            continue
+        if len(here) > 17 or any(not c.is_zero for c in here[:-1]):
+            continue
+        return rectified_form(here[-1].value, len(here) - 1) if len(here) > 1 else None
+    return None
 
 
 def _factored(formula: fm.Formula) -> tuple[Constant, fm.Formula]:
