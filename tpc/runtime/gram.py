@@ -72,7 +72,7 @@ def softmax_share(position: int, scores: Sequence[Any], masks: Sequence[Any]) ->
 
     A mask that is not zero counts as one; no masks at all keep everything.
     """
-    table = np.array(np.broadcast_arrays(*scores), dtype=np.float64)
+    table = np.array(np.broadcast_arrays(*scores, *masks)[: len(scores)], dtype=np.float64)
     for i, mask in enumerate(masks):
         table[i] = np.where(np.asarray(mask) != 0.0, table[i], -np.inf)
     top = table.max(axis=0)
