@@ -178,6 +178,7 @@ def phase(file: Path, settings: Sequence[str], form: str, as_json: bool, **reque
 @click.option("--export", type=click.Choice(EXPORTS), help="Text to paste.")
 @click.option("--base-width", type=click.IntRange(1), help="Write functions of n over this width.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="File of the export.")
+@alignment_option
 def solve(file: Path, settings: Sequence[str], form: str, as_json: bool, **request: Any) -> None:
     """Solve for the maximal-update parametrization under the program's optimizer."""
     program = compiled_for_solving(partial(_compile, file), settings)

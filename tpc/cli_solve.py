@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tpc.cli_scaling import assuming
 from tpc.diagnostics import TpcError
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ def solve_command(
     export: str | None,
     base_width: int | None,
     output: Path | None,
+    alignment: Sequence[str] = (),
 ) -> tuple[Any, str]:
     """Return what ``tpc solve`` prints, as JSON-ready data and as text; ``report`` gets warnings.
 
@@ -57,12 +59,13 @@ def solve_command(
         raise click.UsageError("--export writes whole parametrizations: leave out --rates-only")
     # that mup has an obstacle is said by the solver itself, and does not matter to rates
     report([note for note in program.notes if note.code != "E0940"])
+    program = assuming(program, alignment)
     if rates_only:
-        return _rates(program)
+        return _assumed(program, *_rates(program))
     solved = program.solve(gauge, everything=everything)
     report(solved.solved.warnings)
     if export is None:
-        return solved.to_json(base_width), solved.table(base_width)
+        return _assumed(program, solved.to_json(base_width), solved.table(base_width))
     text = solved.export(export, base_width or 256)
     if output is None:
         return {"schema": 1, "text": text}, text
@@ -70,7 +73,17 @@ def solve_command(
     return {"schema": 1, "files": [str(output)]}, f"wrote {output}"
 
 
-def _rates(program: Program) -> tuple[Any, str]:
+def _assumed(program: Program, data: dict[str, Any], text: str) -> tuple[dict[str, Any], str]:
+    """Return an answer with the alignment that was assumed for it, where it is less than full."""
+    from tpc.ir.alignment import alignment_json, alignment_text
+
+    given = program.module.alignment
+    if not given:
+        return data, text
+    return data | {"alignment": alignment_json(given)}, f"{text}\n\n{alignment_text(given)}"
+
+
+def _rates(program: Program) -> tuple[dict[str, Any], str]:
     from tpc.report.solved import rates_text
 
     found = program.largest_rates()

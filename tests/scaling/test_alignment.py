@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -151,3 +152,37 @@ def test_what_is_assumed_is_printed(tmp_path: object) -> None:
     assert json.loads(done.stdout)["alignment"]["V"]["omega"] == "1/2"
     phase = ["phase", "examples/phase.tp", "--alignment", "V=1/2"]
     assert "omega = 1/2 at V" in CliRunner().invoke(cli, phase).output
+
+
+@pytest.mark.parametrize(
+    ("stated", "readout", "hidden"),
+    [
+        ({}, ("1", "0", "0"), ("0", "1/2", "1")),
+        # a readout less aligned with what its features do may begin at order one
+        ({"readout": "1/2"}, ("1", "-1/2", "0"), ("0", "1/2", "1")),
+        # updates less aligned with what they act on may be larger
+        ({"readout.updates": "1/2"}, ("1", "0", "-1/2"), ("0", "1/2", "1")),
+        ({"hidden.updates": "1/2"}, ("1", "0", "0"), ("0", "1/2", "1/2")),
+    ],
+)
+def test_maximal_update_under_an_assumption(
+    stated: dict[str, str], readout: tuple[str, ...], hidden: tuple[str, ...]
+) -> None:
+    text = PROGRAM.format("0, 0, 0", "0, 1/2, 1", "1, 0, 0", optimizer="adam")
+    solved = tpc.compile(text=text).assuming(stated).solve().solved
+    found = {name: tuple(map(str, abc)) for name, abc in solved.exponents.items()}
+    assert (found["V"], found["W[1]"], found["W[2]"]) == (readout, hidden, hidden)
+    assert solved.classification is not None
+    assert {weight.update for weight in solved.classification.weights.values()} == {0}
+
+
+def test_solve_prints_what_is_assumed(tmp_path: Path) -> None:
+    path = tmp_path / "program.tp"
+    path.write_text(PROGRAM.format("0, 0, 0", "0, 1/2, 1", "1, 0, 0", optimizer="adam"))
+    for more in ([], ["--rates-only"]):
+        request = ["solve", str(path), "--alignment", "readout=1/2", *more]
+        said = CliRunner().invoke(cli, request)
+        assert said.exit_code == 0, said.output
+        assert "alignment assumed: omega = 1/2 at V" in said.output
+        data = json.loads(CliRunner().invoke(cli, [*request, "--json"]).stdout)
+        assert data["alignment"]
