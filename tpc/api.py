@@ -296,13 +296,10 @@ class Program:
         kind: Literal["nngp", "ntk"] | None = None,
         **options: Any,
     ) -> Prediction:
-        """Predict at test points from inputs and targets: see :func:`tpc.limit.prediction.predict`.
+        """Predict at test points from inputs and targets, by default in the limit of classify.
 
-        ``options`` are its ``time``, ``ridge`` (a number, "loo" or "mll"), ``covariance``,
-        ``centre``, ``solver`` and ``tolerance``. ``kind`` is by default what classify says.
-
-        Raises:
-            TpcError: data that do not fit the program, or the program has no such limit.
+        ``options`` are those of :func:`tpc.limit.prediction.predict`: ``time``, ``ridge`` (a
+        number, "loo" or "mll"), ``covariance``, ``centre``, ``solver`` and ``tolerance``.
         """
         from tpc.limit.prediction import predict_data
 
@@ -313,9 +310,6 @@ class Program:
 
         ``options`` are those of :func:`tpc.limit.flow.flow`: ``test``, ``start``, ``draws``,
         ``seed``, ``tolerance`` and ``accuracy``.
-
-        Raises:
-            TpcError: data or request do not fit the program, or it has no such limit.
         """
         from tpc.limit.flow import flow
 
