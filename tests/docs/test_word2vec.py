@@ -86,7 +86,7 @@ def test_script(modules: dict[str, ModuleType], tmp_path: Path) -> None:
     text, asked = modules["toy"].write(tmp_path, 300)
     command = [sys.executable, "-W", "error", str(FOLDER / "run.py"), "--text", text.as_uri()]
     command += ["--questions", str(asked), "--least", "3", "--epochs", "1", "--widths", "8"]
-    command += ["--seeds", "2", "--window", "3", "--negatives", "4"]
+    command += ["--seeds", "2", "--window", "3", "--negatives", "5"]
     done = subprocess.run(
         [*command, "--output", str(tmp_path / "out")], capture_output=True, text=True, check=False
     )

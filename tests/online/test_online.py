@@ -94,8 +94,16 @@ def samples(program: tpc.Program, count: int) -> dict[str, np.ndarray]:
     return data
 
 
+SHAPES = [
+    pytest.param(CBOW, id="cbow"),
+    pytest.param(SKIP, id="skip"),
+    pytest.param(MEAN, id="mean", marks=pytest.mark.slow),  # each compiles for seconds
+    pytest.param(SEVERAL, id="several", marks=pytest.mark.slow),
+]
+
+
 @pytest.mark.parametrize("options", ["lr = 0.4", FULL])
-@pytest.mark.parametrize("text", [CBOW, MEAN, SKIP, SEVERAL], ids=["cbow", "mean", "skip", "many"])
+@pytest.mark.parametrize("text", SHAPES)
 def test_equals_the_plain_interpreter(text: str, options: str) -> None:
     program = tpc.compile(text=text.format(options=options))
     data, steps, width = samples(program, 12), 12, 9
@@ -111,6 +119,7 @@ def test_equals_the_plain_interpreter(text: str, options: str) -> None:
         np.testing.assert_allclose(network.weights[name], plain.final[name][0], atol=1e-10)
 
 
+@pytest.mark.slow
 def test_one_table_looked_up_twice() -> None:
     program = tpc.compile(text=PIECE.format(options="lr = 0.1, schedule = linear"))
     data, batches = samples(program, 8), [np.array([t]) for t in range(8)]
@@ -120,7 +129,7 @@ def test_one_table_looked_up_twice() -> None:
     np.testing.assert_allclose(network.weights["U"], plain.final["U"][0], atol=1e-10)
 
 
-@pytest.mark.parametrize("text", [CBOW, MEAN, SKIP, SEVERAL], ids=["cbow", "mean", "skip", "many"])
+@pytest.mark.parametrize("text", SHAPES)
 def test_limit_equals_the_general_engine(text: str) -> None:
     program = tpc.compile(text=text.format(options="lr = 0.4"))
     data, steps = samples(program, 8), 8

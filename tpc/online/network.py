@@ -53,6 +53,12 @@ class OnlineNetwork:
         self._rates = np.array([self._number(written.rates[n]) * moving[n] for n in tables])
         shrinks = [self._number(written.shrinks[n]) * decaying[n] for n in tables]
         self._shrinks = np.array(shrinks, kind)
+        self._falls = np.array([float(written.falls[name]) for name in tables])
+
+    @property
+    def source(self) -> str:
+        """The source that trains it."""
+        return self._written.source
 
     @property
     def memory(self) -> int:
@@ -81,7 +87,7 @@ class OnlineNetwork:
         losses = np.empty(count)
         tables = [self.weights[name] for name in self._written.tables]
         inputs = [np.ascontiguousarray(arrays[name]) for name in names]
-        settings = (self._numbers, self._rates, self._shrinks)
+        settings = (self._numbers, self._rates, self._shrinks, self._falls)
         self._train(*tables, *inputs, *settings, self.steps_done, self.steps, losses)
         if not np.isfinite(losses).all():
             raise TpcError(

@@ -30,7 +30,8 @@ class Saving:
     """
 
     def __init__(self, path: Path, network: OnlineNetwork, about: str) -> None:
-        parts = (print_module(network.module), network.width, network.steps, about)
+        program = (print_module(network.module), network.source)
+        parts = (*program, network.width, network.steps, about)
         kinds = [(name, a.shape, str(a.dtype)) for name, a in network.weights.items()]
         self.path, self.network = path, network
         self._digest = hashlib.sha256(repr((parts, kinds)).encode()).hexdigest()

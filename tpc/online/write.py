@@ -39,11 +39,12 @@ _RUNTIME = ("distinct", "forget", "moves", "dots", "combine", "shift", "move", "
 class Written:
     """Source of ``train``, the inputs that it takes, in order, and its coefficients.
 
-    ``train(*tables, *inputs, numbers, rates, shrinks, first, total, losses)``: tables (words,
-    width) in the order of ``tables``; inputs (samples, finite axes) in that of ``inputs``;
+    ``train(*tables, *inputs, numbers, rates, shrinks, falls, first, total, losses)``: tables
+    (words, width) in the order of ``tables``; inputs (samples, finite axes) in that of ``inputs``;
     ``numbers`` are the values of ``constants``; ``rates`` (double precision) and ``shrinks``, rate
-    times decay (in the tables' type), have a number for each table, at a schedule's factor of 1;
-    ``first`` steps are done of ``total``; ``losses`` (samples,) takes the losses before each step.
+    times decay (in the tables' type), have a number for each table, at a schedule's factor of 1,
+    and ``falls`` is 1 where the schedule is linear, else 0; ``first`` steps are done of ``total``;
+    ``losses`` (samples,) takes the losses before each step.
     """
 
     source: str
@@ -53,6 +54,7 @@ class Written:
     constants: tuple[Coefficient, ...]
     rates: dict[str, Coefficient]
     shrinks: dict[str, Coefficient]
+    falls: dict[str, bool]
 
 
 def write(module: Module) -> Written:
@@ -108,11 +110,13 @@ class _Writer:
             tuple(self.numbers.constants),
             self.rates,
             {name: each.rate * each.decay for name, each in self.settings.items()},
+            {name: each.schedule == "linear" for name, each in self.settings.items()},
         )
 
     def _source(self, tables: tuple[str, ...], inputs: tuple[str, ...]) -> str:
         arguments = [*(f"table_{n}" for n in tables), *(f"in_{n}" for n in inputs)]
-        head = f"def train({', '.join(arguments)}, numbers, rates, shrinks, first, total, losses):"
+        arguments += ["numbers", "rates", "shrinks", "falls", "first", "total", "losses"]
+        head = f"def train({', '.join(arguments)}):"
         helpers = {name for phi in self.numbers.activations for name in phi.helpers}
         functions = [
             f"@njit(**OPTIONS)\n{source}" if is_function else source
@@ -151,8 +155,7 @@ class _Writer:
             size = count(buffer.shape)
             self.setup.add(f"b{buffer.number} = np.zeros(({size}, width), kind)")
             self.setup.add(f"order{buffer.number} = np.arange({size})")
-        if any(each.schedule for each in self.settings.values()):
-            self.body.add("left = 1.0 - (first + sample) / total")
+        self.body.add("past = (first + sample) / total")
 
     def _array(self, shape: str, kind: str = "kind") -> str:
         self.arrays += 1
@@ -269,7 +272,7 @@ class _Writer:
     def _move(self, name: str, weights: str = "", target: str = "") -> None:
         """Move the rows of a table; with ``target`` also combine them there."""
         position = list(self.plan.lookups).index(name)
-        factor = " * left" if self.settings[name].schedule else ""
+        factor = f" * (1.0 - falls[{position}] * past)"
         rate = f"rates[{position}]{factor}"
         most = sum(count(self.plan.shapes[ids]) for ids in self.plan.lookups[name])
         self.body.add(f"shrink[0] = shrinks[{position}]{factor}")
