@@ -20,6 +20,9 @@ import numpy as np
 
 import tpc
 from tpc.feature import feature_limit
+from tpc.feature.draws import SOBOL, Draws
+from tpc.feature.network import FeatureNetwork
+from tpc.feature.space import Particles
 from tpc.feature.threads import single_threaded_products
 from tpc.ir import Module
 from tpc.simulate import simulate
@@ -42,6 +45,7 @@ train:
     optimizer sgd(lr = {lr})
 """
 ERROR = 0.005
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def perceptron(layers: int, act: str, lr: str, d: int = 5) -> Module:
@@ -87,27 +91,77 @@ def against_finite_widths() -> None:
     print(f"finite over limit: {finite / spent:.0f}")
 
 
+def samples() -> None:
+    """What quasi-random, stratified and moment-matched samples gain over independent ones."""
+    limit, points = feature_limit(perceptron(2, "tanh", "0.5")), data(4)
+    network = {}
+    for name, draws in (("independent", Independent), ("as used", Draws)):
+        paths = []
+        for seed in range(16):
+            space = Particles(2048, draws(seed, SOBOL))
+            run = FeatureNetwork(limit.module, space, 8)
+            for _ in range(8):
+                run.step(points, 4)
+            paths.append(run.predict([limit.module.output.node], points, 4)[0])
+        network[name] = float(np.std(paths, axis=0, ddof=1).max())
+        print(f"2048 samples, {name}: error of f_8 {network[name]:.5f}")
+    print(f"variance ratio: {(network['independent'] / network['as used']) ** 2:.0f}")
+
+
+class Independent(Draws):
+    """Independent Gaussian samples."""
+
+    def normal(self, count: int, extent: int) -> np.ndarray:
+        """Return the next samples."""
+        return self._random.standard_normal((count, extent))
+
+
 def growth() -> None:
-    """The law is O(M (T B)^2) for T steps of B samples; 4096 particles, two hidden layers."""
+    """The law is O(M (T B)^2) for T steps of B samples, and linear while M T B dominates."""
     limit = feature_limit(perceptron(2, "tanh", "0.1"))
-    for steps, batch in ((8, 4), (16, 4), (32, 4), (64, 4), (8, 16), (8, 32)):
-        points = data(batch)
-        spent, _ = cpu(lambda p=points, t=steps: limit.train(p, t, particles=4096, replicates=1))
-        print(f"steps {steps:3} batch {batch:3}: {spent:6.2f} s of CPU time")
+    spent = {}
+    for steps, batch in ((16, 4), (32, 4), (64, 4), (128, 4), (8, 8), (8, 16), (8, 32), (8, 64)):
+        points = data(batch, d=max(5, batch))
+        work = feature_limit(perceptron(2, "tanh", "0.1", d=max(5, batch)))
+        each = min(
+            cpu(lambda p=points, t=steps, w=work: w.train(p, t, particles=8192, replicates=1))[0]
+            for _ in range(2)
+        )
+        spent[steps, batch] = each
+        print(f"steps {steps:3} batch {batch:3}: {each:6.2f} s of CPU time")
+    print(f"doubling T from 64: x {spent[128, 4] / spent[64, 4]:.1f} (the law: at most 4)")
+    print(f"doubling B from 32: x {spent[8, 64] / spent[8, 32]:.1f} (the law: at most 4)")
+    linear, points = feature_limit(perceptron(1, "identity", "0.01")), data(4)
+    for steps in (100, 1000):
+        each, _ = cpu(lambda t=steps: linear.train(points, t))
+        print(f"linear, one hidden layer: {each / steps * 1e3:.2f} ms a step in {steps} steps")
+    assert limit.method == "particles"
 
 
-def long_run() -> None:
-    """One hidden layer, relu, 1000 samples of 225 numbers: the time of 1000 steps, from 20."""
-    limit, points = feature_limit(perceptron(1, "relu", "0.1", d=225)), data(1000, d=225)
+def long_run(steps: int) -> None:
+    """One hidden layer, relu, 1000 real images of 225 pixels, all in every step, to 0.01."""
+    arrays = np.load(ROOT / "examples" / "characters" / "characters.npz")
+    x = arrays["x"][:1000].astype(float)
+    x /= np.sqrt((x**2).sum(axis=1, keepdims=True))
+    y = np.where(arrays["y"][:1000, None] % 2 == 0, 1.0, -1.0)
+    limit = feature_limit(perceptron(1, "relu", "1", d=225))
     start = time.perf_counter()
-    run = limit.train(points, 20, particles=1024, replicates=2)
-    each = (time.perf_counter() - start) / 20
-    print(f"one hidden layer: {run}; {each * 1000 / 60:.1f} minutes for 1000 steps")
+    spent, run = cpu(
+        lambda: limit.train(
+            {"x": x, "y": y}, steps, particles=2048, replicates=4, test={"x": x[:100]}
+        )
+    )
+    elapsed = time.perf_counter() - start
+    error = float(np.sqrt((run.error**2).mean()))
+    print(f"1000 images: {run}")
+    print(f"standard error of an f_t: {error:.4f} (root mean square)")
+    print(f"{spent / steps * 1000 / 60:.1f} minutes of CPU time for 1000 steps, "
+          f"{elapsed / steps * 1000 / 60:.1f} of the clock")  # fmt: skip
 
 
 def truth(width: int, seeds: int, only: str) -> None:
     """Every f_t against the extrapolation from ``width`` (2 seeds) and 2 width (seeds)."""
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+    sys.path.insert(0, str(ROOT))
     from tests.feature.truth import all_cases, compared
 
     print("largest over all t and samples; combined standard errors of the limit and of networks")
@@ -130,13 +184,15 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=128)
     parser.add_argument("--seeds", type=int, default=2048)
     parser.add_argument("--only", default="", help="programs whose name contains this")
+    parser.add_argument("--steps", type=int, default=20, help="of the run on images")
     asked = parser.parse_args()
     if asked.truth:
         truth(asked.width, asked.seeds, asked.only)
         return
     against_finite_widths()
+    samples()
     growth()
-    long_run()
+    long_run(asked.steps)
 
 
 if __name__ == "__main__":

@@ -44,7 +44,10 @@ class Step(Activation):
     def numpy(self, x: Array) -> Array:
         import numpy as np
 
-        return np.heaviside(x, 0.5)
+        result = np.sign(x)  # several times faster than np.heaviside
+        result += 1.0
+        result *= 0.5
+        return result
 
     def numba_call(self, argument: str) -> str:
         return f"step({argument})"
