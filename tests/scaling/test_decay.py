@@ -77,6 +77,16 @@ def test_epsilon_above_both_makes_steps_linear() -> None:
     assert plain.weights["W"].update == 1
 
 
+@pytest.mark.parametrize(("power", "ruled"), [("-1/2", False), ("0", False), ("1/2", True)])
+def test_orthogonal_steps_weigh_singular_values(power: str, ruled: bool) -> None:
+    table = TABLE8 | {"W": ("0", "1/2", "0")}
+    words = {"U": "frozen", "V": "frozen"}
+    found = of("muon(lr = 1)", table, words, f" + n^({power}) * sum(W * W)")
+    assert found.weights["W"].shrinkage == 0  # all singular values become one, those of W too
+    assert found.weights["W"].update == (HALF if ruled else 0)
+    assert any("dominates" in note for note in found.notes) is ruled
+
+
 def test_a_penalty_is_decay() -> None:
     """sgd(decay = d) is the same as a penalty d/2 n^2a |W|^2 of the loss."""
     table = {"U": ("0", "0", "0"), "W": ("1/2", "0", "0"), "V": ("1/2", "0", "0")}

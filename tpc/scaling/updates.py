@@ -87,7 +87,11 @@ def ruled_by_decay(
     step = _Step(trained[name], felt[name], factor, domain)
     if step.linear or not step.own:
         return False
-    return not domain.at_least(step.own.smallest, step.moments[1].smallest)
+    own = step.own.smallest
+    if trained[name].settings.optimizer.kind == "spectral" and felt[name].weight.is_matrix:
+        # singular values decide: those of independent entries are n^1/2 smaller than of a product
+        own = own + Tropical.constant(domain.half)
+    return not domain.at_least(own, step.moments[1].smallest)
 
 
 class _Step:
