@@ -162,7 +162,7 @@ def _on_grids(code: Tape, roots: Array, numbers: Array, rule: Rule, k: int) -> A
             faster = np.minimum(1.0, moved / np.maximum(change[todo], 1e-300))
             error = moved * (faster if level > 1 else 1.0) + 4e-16
             change[todo] = moved
-            done = ~(error > rule.tolerance)
+            done = error <= rule.tolerance  # NaN is not
             worst = max(worst, float(error[done].max(initial=0.0)))
             before[todo] = mean
             todo = todo[~done]

@@ -73,11 +73,13 @@ class _Code:
 
         if exponent == 1:
             return base
+        if exponent < 0:
+            one = self.add(rt.NUMBER, number=1.0)
+            return self.add(rt.DIVIDE, one, self.power(base, -exponent))
         if exponent == 2:
             return self.add(rt.MULTIPLY, base, base)
-        if exponent in (Fraction(1, 2), Fraction(-1, 2)):
-            base = self.add(rt.ROOT, base)
-            return base if exponent > 0 else self.add(rt.WHOLE, base, number=-1.0)
+        if exponent == Fraction(1, 2):
+            return self.add(rt.ROOT, base)
         whole = exponent.denominator == 1
         return self.add(rt.WHOLE if whole else rt.POWER, base, number=float(exponent))
 
