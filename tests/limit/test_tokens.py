@@ -106,12 +106,11 @@ def test_a_vanishing_output_says_where_its_kernel_is():
     assert "of size n^(-1/2): n times its kernel has a limit" in text
 
 
-def test_large_images_are_refused_at_once():
+def test_large_images_have_limits_at_once():
     program = tpc.compile(EXAMPLES / "convnet.tp")
     begin = time.perf_counter()
     for kind in ("nngp", "ntk"):
-        with pytest.raises(tpc.TpcError, match="one for every pair of positions"):
-            program.limit(kind)
+        assert "Sigma_K2[p, q]" in program.limit(kind).text()
     assert time.perf_counter() - begin < 5
 
 

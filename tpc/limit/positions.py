@@ -108,6 +108,20 @@ class PositionLimit(Limit):
         """The shapes of one sample of the inputs that the output reads."""
         return dict(self.positions.inputs)
 
+    def joint(self, kinds: tuple[str, ...]) -> PositionKernel:
+        """Return the plan of kernels of these kinds in one pass."""
+        from tpc.covariance import position_kernel
+
+        if kinds == (self.kind,):
+            return self.positions
+        if kinds not in self._joint:
+            self._joint[kinds] = position_kernel(self.module, kinds)
+        return self._joint[kinds]
+
+    @cached_property
+    def _joint(self) -> dict[tuple[str, ...], PositionKernel]:
+        return {}
+
     @property
     def is_long(self) -> bool:
         """Nothing is compiled for one program only."""
@@ -141,13 +155,11 @@ class PositionWork:
     row_bytes = 0
 
     def __init__(self, limits: Sequence[PositionLimit], X: Any, X2: Any, tolerance: float) -> None:
-        from tpc.covariance import Run, position_kernel
+        from tpc.covariance import Run
 
         module = limits[0].module
         kinds = tuple(each.kind for each in limits)
-        kernel = limits[0].positions
-        if len(limits) > 1:
-            kernel = position_kernel(module, kinds)
+        kernel = limits[0].joint(kinds)
         with accurate():
             self.run = Run(kernel, X, X2, tolerance)
         self.source = f"{kinds} {module.source.text}"
