@@ -146,6 +146,12 @@ def _kernel(compilation: Compilation) -> str:
     return compilation.limit("ntk").source
 
 
+def _feature(compilation: Compilation) -> str:
+    from tpc.derivation import derivation
+
+    return derivation(compilation.module).text()
+
+
 def _online(compilation: Compilation) -> str:
     from tpc.online import online
 
@@ -161,6 +167,7 @@ STAGES: tuple[Stage, ...] = (
     Stage("scaling", "width exponents of every named value", _scaling),
     Stage("equations", "the kernel recursion (NNGP and NTK)", _equations),
     Stage("kernel", "the generated Numba source", _kernel),
+    Stage("feature", "the recursion of the Z's where features learn", _feature),
     Stage("online", "Numba source of a training step that touches looked-up rows only", _online),
 )
 
