@@ -51,6 +51,7 @@ def score_sources(context: MomentContext, form: Share) -> set[tuple[str, object]
 
 def covariance(context: MomentContext, a: Factor, b: Factor) -> Rule:
     """Return the covariance of two fluctuating numbers."""
+    context.scores.update(f.entry for f in (a, b) if not f.node.type.width_axes)
     parts = []
     for c, size, left in _sums(context, a.entry, a):
         for d, other, right in _sums(context, b.entry, b):
@@ -116,8 +117,9 @@ def require_no_mixtures(context: MomentContext, outputs: list[Entry]) -> None:
         mixed[top] = inside or top in context.scores
         if inside and isinstance(form, (Function, Root, Mean)) and top not in context.scores:
             raise LimitRefusal(
-                "what follows a softmax of random scores is a mixture of Gaussians: with scores "
-                "divided by n^(1/2) and finitely many heads only sums of it have a kernel",
+                "a sum over the width stays random (central limit theorem) and multiplies what "
+                "this is applied to, a mixture of Gaussians: only sums of it have a kernel",
                 top[0],
-                "divide scores by n (* n^-1), or let the number of heads grow: param Q : [n, e, n]",
+                "divide inner products by n: einsum(...) * n^-1; attention may instead have heads "
+                "that grow in number, param Q : [n, e, n], with scores divided by e^(1/2)",
             )

@@ -9,7 +9,15 @@ from tpc.ir.node import Node
 from tpc.limit import expressions as ex
 from tpc.limit.contraction import input_slice, token, weight_below
 from tpc.limit.forms import Entry
-from tpc.limit.moment import NOTHING, LimitRefusal, Moment, block_size, product, scaled, total
+from tpc.limit.moment import (
+    NOTHING,
+    Moment,
+    TooMany,
+    block_size,
+    product,
+    scaled,
+    total,
+)
 from tpc.limit.moments import MomentContext
 from tpc.ops.base import MissingRule
 from tpc.ops.contract import CONTRACT
@@ -157,7 +165,7 @@ def _entrywise(a: Node, b: Node, context: MomentContext, cross: bool) -> Moment:
     for index in itertools.product(*extents):
         found.append(context.moment((a, index), (b, index), cross))
         if len(found) > MAX_ENTRIES:
-            raise LimitRefusal(f"a gradient with more than {MAX_ENTRIES} finite entries", a)
+            raise TooMany(f"a gradient with more than {MAX_ENTRIES} finite entries", a)
     size = Coefficient.of(1)
     for dim in a.type.dims:
         if dim.width:
@@ -170,7 +178,7 @@ def _matrices(a: Node, b: Node, context: MomentContext, cross: bool) -> Moment:
     found = []
     terms = _outer_terms(a), _outer_terms(b)
     if len(terms[0]) * len(terms[1]) > MAX_ENTRIES:
-        raise LimitRefusal(
+        raise TooMany(
             f"a gradient sums over {len(terms[0])} positions: {len(terms[0])}^2 pairs", a, SMALLER
         )
     for left, right in itertools.product(*terms):

@@ -21,7 +21,7 @@ from tpc.limit.contraction import readout_below, weight_below
 from tpc.limit.fluctuations import require_no_mixtures
 from tpc.limit.forms import Entry, Gaussian, Polynomial
 from tpc.limit.inner import inner
-from tpc.limit.moment import LimitRefusal, Moment, require_quiet, scaled
+from tpc.limit.moment import LimitRefusal, Moment, TooMany, require_quiet, scaled
 from tpc.limit.moments import MomentContext
 from tpc.ops.contract import CONTRACT
 from tpc.ops.rate import step_coefficient
@@ -136,7 +136,7 @@ def _copies(output: Node, axis: int, context: MomentContext) -> bool:
 def _positions(output: Node, kept: list[int]) -> list[tuple[int, ...]]:
     positions = list(itertools.product(*(range(int(output.type.dims[a].count)) for a in kept)))
     if len(positions) ** 2 > MAX_ENTRIES:
-        raise LimitRefusal(f"the kernel has {len(positions)}^2 entries per pair of inputs", output)
+        raise TooMany(f"the kernel has {len(positions)}^2 entries per pair of inputs", output)
     return positions
 
 
@@ -268,7 +268,9 @@ def _ntk(
 ) -> Kernels:
     from tpc.ops.index import index
 
-    _require_quiet_scores(context, output, places)
+    for place in places:
+        context.moment((output, place), (output, place), cross=False)
+    _require_quiet_scores(context)
     moving = moved_params(module)
     leaves = {n.attrs["name"]: n for n in walk([output]) if weight_below(n) is n}
     used = [spec for spec in moving if spec.name in leaves]
@@ -292,6 +294,7 @@ def _ntk(
         ex.total(_shares(module, context, used, pair, False))
         for pair in itertools.product(jacobians, jacobians)
     ]
+    _require_quiet_scores(context)
     notes = (
         *notes,
         *notes_on.independence(sorted(readouts)),
@@ -303,16 +306,12 @@ def _ntk(
     )
 
 
-def _require_quiet_scores(
-    context: MomentContext, output: Node, places: list[tuple[int, ...]]
-) -> None:
-    """Refuse the tangent kernel of a softmax of random scores.
+def _require_quiet_scores(context: MomentContext) -> None:
+    """Refuse the tangent kernel where scalars that stay random took part.
 
     Raises:
-        LimitRefusal: there is one.
+        LimitRefusal: they did.
     """
-    for place in places:
-        context.moment((output, place), (output, place), cross=False)
     if context.scores:
         raise LimitRefusal(
             "the tangent kernel of scores that stay random (divided by n^(1/2)) is random itself",

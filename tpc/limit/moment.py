@@ -74,6 +74,10 @@ class LimitRefusal(Exception):  # noqa: N818 - a fact about a program, reported 
         self.help = help
 
 
+class TooMany(LimitRefusal):
+    """A derivation by single entries that takes too many of them; another way may serve."""
+
+
 def nothing(noise: Affine | None) -> Moment:
     """Return a moment that vanishes up to something of this power."""
     return NOTHING if noise is None else Moment(ex.number(0), Affine.of(0), noise)

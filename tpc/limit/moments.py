@@ -16,7 +16,7 @@ from tpc.limit import expressions as ex
 from tpc.limit.fluctuations import score_sources
 from tpc.limit.forms import Data, Entry, Form, Gaussian, Mask, Share
 from tpc.limit.leaves import operands
-from tpc.limit.moment import Factor, Key, LimitRefusal, Moment, Rule
+from tpc.limit.moment import Factor, Key, LimitRefusal, Moment, Rule, TooMany
 from tpc.limit.reduction import DATA, MASK, law, reduce
 from tpc.limit.transposes import dotted
 
@@ -142,7 +142,7 @@ class MomentContext:
 
 def too_many(count: int, node: Node) -> LimitRefusal:
     """Return the refusal of a recursion over too many pairs of positions."""
-    return LimitRefusal(
+    return TooMany(
         f"the recursion has {count} moments or more, one for every pair of positions",
         node,
         "kernels of large images and long sequences are not supported yet: "

@@ -19,7 +19,7 @@ from tpc.limit.bands import pairs
 from tpc.limit.equations import Equation
 from tpc.limit.kernels import Kernels, derive
 from tpc.limit.limit import Limit
-from tpc.limit.moment import LimitRefusal
+from tpc.limit.moment import LimitRefusal, TooMany
 from tpc.ops.base import MissingRule
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def chosen(module: Module, kind: str) -> Limit:
         return Limit(module, kind, derive(module, kind)) if found is None else found
     try:
         return Limit(module, kind, derive(module, kind))
-    except (LimitRefusal, MissingRule):
+    except (TooMany, MissingRule):
         found = by_positions(module, kind)
         if found is None:
             raise
