@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tpc.covariance.arrays import Array, Quantity, Value, extents, pair_shape
-from tpc.covariance.engine import STAGE, independent, scaled
+from tpc.covariance.engine import STAGE, both, independent, scaled
 from tpc.covariance.steps import Combine, Mix
 from tpc.exact import Coefficient
 from tpc.limit.contraction import weight_below
@@ -173,7 +173,6 @@ def _is_wide(value: Value, dimension: int) -> bool:
 def _embed(value: Value, plain: str, axis: int, sizes: tuple[int, ...], view: View) -> Value:
     """Put what is constant or varies along an axis on the diagonal p = q."""
     from tpc.covariance.arrays import slot
-    from tpc.covariance.engine import both
 
     start = slot(plain, axis)
 
@@ -253,7 +252,7 @@ def _mixed(left: Node, right: Node, modes: str, view: View) -> Value:
         power = s.quantity.power + t.quantity.power
         return q.moved(step.outputs[0]).times(s.quantity.factor * t.quantity.factor, power)
 
-    return Value(mixed(value.kernel), mixed(value.tangent))
+    return both(value, mixed)
 
 
 def _whole(q: Quantity, node: Node) -> Array:

@@ -49,7 +49,6 @@ def active(module: Module) -> tuple[str, ...]:
 
 def methods(module: Module, kernel: PositionKernel) -> tuple[str, ...]:
     """Say which pairs of positions the recursion runs over, and how expectations are computed."""
-    from tpc.covariance.expectations import SeriesForm
     from tpc.covariance.run import ordered
 
     roots = [root.array for root in kernel.roots if root is not None]
@@ -62,9 +61,14 @@ def methods(module: Module, kernel: PositionKernel) -> tuple[str, ...]:
         if most <= places
         else (f"pairs of positions are needed: arrays of up to {most} numbers per pair of inputs")
     )
+    applied = [n.attrs["activation"] for n in walk([module.output.node]) if n.op is APPLY]
+    closed = dict.fromkeys(phi.name for phi in applied if phi.dual_form() is not None)
+    series = dict.fromkeys(phi.name for phi in applied if phi.dual_form() is None)
     found = [pairs]
-    if any(isinstance(s, SeriesForm) for s in steps):
-        found.append("Hermite series to the tolerance asked for")
+    if closed:
+        found.append(f"closed form: {', '.join(closed)}")
+    if series:
+        found.append(f"Hermite series to the tolerance asked for: {', '.join(series)}")
     return tuple(found)
 
 
