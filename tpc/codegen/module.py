@@ -170,23 +170,23 @@ def _pairs(plan: Schedule, rows: Rows, single: Single) -> str:
     norms = ["norms1", "norms2"] if grams else []
     arguments = ", ".join([*grams, *norms, "tolerance", "left", "right", *series, "result"])
     calls = [
-        f"collinear_row(start, count, gram_{n}[i][low:high], norms1[{n}, i], "
+        f"collinear_row(count, gram_{n}[i][low:high], norms1[{n}, i], "
         f"norms2[{n}][low:high], SLACK[{n}])"
         for n, gram in enumerate(plan.grams)
         if not gram.left.tokens
     ]
     calls += [
-        f"row_{call.function}({', '.join(['start', 'count', *map(str.strip, call.arguments)])})"
+        f"row_{call.function}({', '.join(['count', *map(str.strip, call.arguments)])})"
         for call in rows.calls
     ]
     stores = [
-        f"result[{n}, top + i][low + start:high] = {_tail(rows.value(root))}"
+        f"result[{n}, top + i][low:high] = {_tail(rows.value(root))}"
         for n, root in enumerate(plan.roots)
     ]
     body = "\n".join(f"    {line}" for line in [*calls, *stores])
     return (
-        f"@njit(**OPTIONS)\ndef one_row(i, top, start, low, high, rows, {arguments}):\n"
-        '    """Fill columns low to high of row i of a band, from low + start on."""\n'
+        f"@njit(**OPTIONS)\ndef one_row(i, top, low, high, rows, {arguments}):\n"
+        '    """Fill columns low to high of row i of a band; loops from 0 on are vectorised."""\n'
         "    count = high - low\n"
         f"{body}\n\n\n"
         f"@njit(**OPTIONS)\ndef pairs(first, stride, height, top, shift, {arguments}):\n"
@@ -195,16 +195,15 @@ def _pairs(plan: Schedule, rows: Rows, single: Single) -> str:
         "    for low in range(max(shift, 0) // COLUMNS * COLUMNS, result.shape[2], COLUMNS):\n"
         "        high = min(low + COLUMNS, result.shape[2])\n"
         "        for i in range(first, height, stride):\n"
-        "            start = max(0, i + shift - low)\n"
-        "            if start < high - low:\n"
-        f"                one_row(i, top, start, low, high, rows, {arguments})"
+        "            begin = max(low, i + shift)\n"
+        "            if begin < high:\n"
+        f"                one_row(i, top, begin, high, rows, {arguments})"
     )
 
 
 def _tail(row: str) -> str:
-    if row.endswith("[low:high]"):
-        return f"{row}[start:]"
-    return f"{row}[start:count]" if row.endswith("]") else row
+    inner = row.endswith("]") and not row.endswith("[low:high]")
+    return f"{row}[:count]" if inner else row
 
 
 def _describe(plan: Schedule, single: Single) -> str:

@@ -108,9 +108,9 @@ class _Body:
 
     def text(self) -> str:
         """Return the function without its name."""
-        names = ", ".join(["start", "count", *self.parameters.values()])
+        names = ", ".join(["count", *self.parameters.values()])
         lines = [f"({names}):", *(f"    {line}" for line in self.before)]
-        lines.append("    for j in range(start, count):")
+        lines.append("    for j in range(count):")
         lines += [f"        {line}" for line in self.lines]
         return "\n".join(lines)
 
@@ -206,12 +206,12 @@ class _Body:
         a, b = (self._parameter(*_series_of(side, name)) for side, name, _ in ends)
         if rho not in self.shared:
             self.shared[rho] = self._parameter(self.rows.scratch(), "out")
-            self.before += ["for j in range(start, count):", f"    {self.shared[rho]}[j] = {rho}"]
+            self.before += ["for j in range(count):", f"    {self.shared[rho]}[j] = {rho}"]
         out = self._parameter(self.rows.scratch(), "out")
         offset, first = self._parameter("low", "c"), _terms(e.phi.parity, e.psi.parity)
         tails[1] = tails[1].removesuffix("[j]")
         given = [a, b, offset, *tails, self.shared[rho], first, limit, out]
-        self.before.append(f"series_row(start, count, {', '.join(given)})")
+        self.before.append(f"series_row(count, {', '.join(given)})")
         return f"{out}[j]"
 
 

@@ -48,14 +48,12 @@ def row_norms(values: Array) -> Array:
     return np.asarray(np.sqrt(np.einsum("nm,nm->n", values, values)))
 
 
-def collinear_row(
-    start: int, count: int, row: Array, norm: float, norms: Array, slack: float
-) -> None:
+def collinear_row(count: int, row: Array, norm: float, norms: Array, slack: float) -> None:
     """Give inner products of rows that are collinear up to rounding their exact size.
 
     Without this, the angle between equal inputs is the root of a rounding error.
     """
-    for j in range(start, count):
+    for j in range(count):
         bound = norm * norms[j]
         row[j] = select(np.abs(row[j]) > slack * bound, np.copysign(bound, row[j]), row[j])
 

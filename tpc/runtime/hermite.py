@@ -229,7 +229,6 @@ def correlation(k: Any, q1: Any, q2: Any) -> Any:
 
 
 def series_row(
-    start: int,
     count: int,
     a: Array,
     b: Array,
@@ -242,7 +241,7 @@ def series_row(
     tolerance: float,
     out: Array,
 ) -> None:
-    """Write ``sum_k a[k] b[k, offset + j] rho[j]^k`` to ``out[j]`` for j in ``[start, count)``.
+    """Write ``sum_k a[k] b[k, offset + j] rho[j]^k`` to ``out[j]`` for j < count.
 
     k runs over ``first, first + step, ...``; terms that full coefficients would leave below a
     thousandth of the tolerance are left out. NaN where the tails exceed the tolerance. Blocks of j,
@@ -250,7 +249,7 @@ def series_row(
     """
     x = np.empty(64)
     size = min(a.size, b.shape[0])
-    for low in range(start, count, 64):
+    for low in range(0, count, 64):
         width = min(64, count - low)
         place = offset + low
         total, c = out[low : low + width], rho[low : low + width]
