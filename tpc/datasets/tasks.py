@@ -68,14 +68,14 @@ class Tasks:
     def _pixels(self, rows: np.ndarray, scale: float) -> np.ndarray:
         import numpy as np
 
-        count = len(rows)
-        return np.multiply(rows.reshape(count, -1, rows.shape[-1]), scale, dtype=float)
+        flat = rows.reshape(len(rows), -1, rows.shape[-1])
+        return np.asarray(np.multiply(flat, scale, dtype=float))
 
     def _targets(self, count: int, each: int) -> np.ndarray:
         import numpy as np
 
         rows = np.repeat(np.eye(self.ways), each, axis=0)
-        return np.tile(rows, (count, 1, 1))
+        return np.asarray(np.tile(rows, (count, 1, 1)))
 
 
 def _distinct(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from tpc.ir.node import walk
+from tpc.ir.node import ordered
 
 if TYPE_CHECKING:
     from tpc.feature.context import FeatureContext
@@ -25,9 +26,7 @@ def evaluate(
         MissingRule: an op has no rule for this limit.
         TpcError: the program has no deterministic limit here.
     """
-    order = list(walk(roots))
-    uses = Counter(operand for node in order for operand in node.operands)
-    uses.update(roots)
+    order, uses = ordered(tuple(roots)), _uses(tuple(roots)).copy()
     values: dict[Node, Operand] = {}
     for node in order:
         operands = [values[operand] for operand in node.operands]
@@ -37,3 +36,11 @@ def evaluate(
             if not uses[operand]:
                 del values[operand]
     return tuple(values[root] for root in roots)
+
+
+@lru_cache(maxsize=64)
+def _uses(roots: tuple[Node, ...]) -> Counter[Node]:
+    """Return how often each value is read, as an operand or as a result."""
+    uses = Counter(operand for node in ordered(roots) for operand in node.operands)
+    uses.update(roots)
+    return uses

@@ -16,7 +16,7 @@ from tpc.feature.limits import settled
 from tpc.feature.norm import square_norm
 from tpc.feature.value import Value
 from tpc.feature.weights import UNCLIPPED, Clip, Weight, initial
-from tpc.ir.node import Node, walk
+from tpc.ir.node import Node, ordered, walk
 from tpc.ops.batch import BATCH_MEAN, BATCH_SUM, PER_SAMPLE
 from tpc.ops.input import INPUT
 from tpc.ops.param import PARAM, param
@@ -143,7 +143,7 @@ class FeatureNetwork:
         self, roots: Sequence[Node], data: Mapping[str, Array], context: FeatureContext
     ) -> tuple[Operand, ...]:
         bound: dict[Node, Operand] = {}
-        for node in walk(roots):
+        for node in ordered(tuple(roots)):
             if node.op is PARAM:
                 bound[node] = self.weights[node.attrs["name"]].value
             elif node.op is INPUT:

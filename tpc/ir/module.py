@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +45,11 @@ class ParamSpec:
     def multiplier(self) -> Coefficient:
         """``mult * n^-a``: the factor between the trainable w and the effective W."""
         return Coefficient(self.mult, -self.exponent("a"))
+
+    @cached_property
+    def movement(self) -> Coefficient:
+        """``mult^2 n^(-2a - c)``: how far W moves for a unit gradient at learning rate one."""
+        return self.multiplier**2 * Coefficient.width(-self.exponent("c"))
 
     @property
     def entry_exponent(self) -> Affine:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import weakref
 from collections.abc import Hashable, Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -70,6 +71,12 @@ def walk(roots: Iterable[Node]) -> Iterator[Node]:
             seen.add(node)
             stack.append((node, True))
             stack.extend((operand, False) for operand in reversed(node.operands))
+
+
+@lru_cache(maxsize=64)
+def ordered(roots: tuple[Node, ...]) -> tuple[Node, ...]:
+    """Return what :func:`walk` yields; graphs that are evaluated many times are walked once."""
+    return tuple(walk(roots))
 
 
 def replace(roots: Iterable[Node], mapping: Mapping[Node, Node]) -> tuple[Node, ...]:

@@ -70,7 +70,7 @@ def step_coefficient(spec: ParamSpec) -> Coefficient:
     Raises:
         LookupError: an exponent of the weight is not known yet.
     """
-    return spec.multiplier**2 * Coefficient.width(-spec.exponent("c"))
+    return spec.movement
 
 
 def rate(gradient: Node, param: str) -> Node:
