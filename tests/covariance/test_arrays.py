@@ -220,7 +220,16 @@ def by_entries(program: tpc.Program, kind: str, left: dict, right: dict) -> np.n
     return table.reshape(n, m, *kernels.kept, *kernels.kept)
 
 
-@pytest.mark.parametrize("text", PROGRAMS.values(), ids=PROGRAMS)
+SLOW = ("image, erf", "transposed, overlapping", "residual", "image, circular", "image, stride")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(text, id=name, marks=pytest.mark.slow if name in SLOW else ())
+        for name, text in PROGRAMS.items()
+    ],
+)
 def test_arrays_agree_with_entries(text):
     program = tpc.compile(text=text)
     kernel = position_kernel(program.module, ("nngp", "ntk"))

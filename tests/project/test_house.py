@@ -78,6 +78,12 @@ WORDS = {
         "derivation.rules",
         "derivation.products",
         "derivation.symbols",
+        "covariance.arrays",
+        "covariance.contraction",
+        "covariance.leaves",
+        "covariance.moves",
+        "covariance.products",
+        "covariance.windows",
     )
 }
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tpc.covariance.arrays import Array, Quantity, Value, extents, pair_shape
-from tpc.covariance.engine import STAGE, both, independent, scaled
+from tpc.covariance.gaussians import independent
 from tpc.covariance.steps import Combine, Mix
+from tpc.covariance.values import STAGE, both, scaled
 from tpc.exact import Coefficient
 from tpc.limit.contraction import weight_below
 from tpc.limit.moment import block_size, power_of

@@ -11,68 +11,32 @@ the numbers of one sample alone does not move in the limit.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from tpc.covariance.arrays import (
     Array,
     Quantity,
     Shape,
-    Step,
     Value,
     extents,
     pair_shape,
     slot,
     unreduced,
 )
-from tpc.covariance.expectations import (
-    Average,
-    ClosedForm,
-    Plain,
-    SeriesForm,
-    SideKey,
-    Sides,
-    loop_source,
-    side_keys,
-)
-from tpc.covariance.layers import layer
-from tpc.covariance.steps import (
-    Combine,
-    Constant,
-    Move,
-    Multiply,
-    Outer,
-    Weigh,
-    flattened,
-    summed,
-)
+from tpc.covariance.blocks import Blocks
+from tpc.covariance.expectations import Average, Plain, SideKey, Sides
+from tpc.covariance.gaussians import gaussian, independent, law, require_gaussian
+from tpc.covariance.steps import Constant, Weigh, summed
+from tpc.covariance.values import NOTHING, STAGE, both, padded, scaled
 from tpc.exact import Coefficient
-from tpc.limit.moment import power_of
 from tpc.ops.base import MissingRule
 from tpc.ops.index_map import IndexMap
-from tpc.ops.repeat import repeat
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tpc.ir.module import ParamSpec
     from tpc.ir.node import Node
-    from tpc.ops.activations import Activation
-
-STAGE = "limit"
-NOTHING = Value()
-
-
-@dataclass(frozen=True)
-class Number:
-    """A value that does not vary with the weights: ``quantity`` (None: zero) for every sample.
-
-    ``noise`` is the power of the width of what it was rounded by, None for nothing at all.
-    """
-
-    quantity: Quantity | None
-    noise: Fraction | None = None
 
 
 class Engine:
@@ -124,7 +88,7 @@ class Engine:
         return q
 
 
-class View:
+class View(Blocks):
     """Covariances of two samples, or of one sample with itself (``own``)."""
 
     def __init__(self, engine: Engine, own: bool) -> None:
@@ -278,268 +242,3 @@ class View:
                 return NOTHING
         detail = f"covariances of {left.op.name} and {right.op.name} of the same weights"
         raise MissingRule(left, STAGE, detail)
-
-    # -- building blocks of rules ------------------------------------------------------------------
-
-    def outer(self, left: Number, right: Number, modes: str, node: Node) -> Value:
-        """Return the products of numbers of either sample."""
-        if left.quantity is None or right.quantity is None:
-            return NOTHING
-        for number in (left, right):
-            if number.noise is not None and number.noise >= 0:
-                raise MissingRule(node, STAGE, "a scalar that stays random in the limit")
-        sizes = extents(node)
-        s, t = left.quantity, right.quantity
-        x, y = (self._presummed(q, sizes, modes) for q in (s, t))
-        kept = tuple(e for e, mode in zip(sizes, modes, strict=True) if mode != "A")
-        step = Outer(x.array, y.array, kept, modes.replace("A", ""), self.own)
-        return Value(Quantity(step.outputs[0], x.factor * y.factor, s.power + t.power))
-
-    def _presummed(self, q: Quantity, sizes: Shape, modes: str) -> Quantity:
-        over = [k for k, mode in enumerate(modes) if mode == "A"]
-        if not over:
-            return q
-        factor = 1
-        for k in over:
-            factor *= sizes[k] // q.array.shape[k]
-        return q.moved(summed(q.array, over)).times(factor)
-
-    def total(self, values: Sequence[Value]) -> Value:
-        """Return a sum, of which only the leading power of the width is kept."""
-        return Value(
-            self._total([v.kernel for v in values if v.kernel is not None]),
-            self._total([v.tangent for v in values if v.tangent is not None]),
-        )
-
-    def _total(self, parts: Sequence[Quantity]) -> Quantity | None:
-        if not parts:
-            return None
-        top = max(q.power for q in parts)
-        weights: dict[Array, float] = {}
-        for q in parts:
-            if q.power == top:
-                weights[q.array] = weights.get(q.array, 0.0) + q.factor
-        terms = [(factor, array) for array, factor in weights.items() if factor != 0.0]
-        if not terms:
-            return None
-        if len(terms) == 1:
-            return Quantity(terms[0][1], terms[0][0], top)
-        wide = joint_shape([array for _, array in terms])
-        return Quantity(Combine(terms, wide).outputs[0], 1.0, top)
-
-    def constant(self, value: float, rank: int) -> Array:
-        """Return an array that is the same everywhere."""
-        return Constant(value, rank, self.own).outputs[0]
-
-    def grown(self, array: Array, shape: Shape) -> Array:
-        """Return an array repeated to a shape."""
-        return array if array.shape == shape else Combine([(1.0, array)], shape).outputs[0]
-
-    def moved(self, value: Value, function: Any, shape: Any, full: Shape | None = None) -> Value:
-        """Return the image under a linear map: ``function(array with a leading axis)``.
-
-        ``shape`` is the shape of the result, or gives it from that of the operand. The operand is
-        repeated to ``full`` where that is given.
-        """
-
-        def image(q: Quantity | None) -> Quantity | None:
-            if q is None:
-                return None
-            x = q.array if full is None else self.grown(q.array, full)
-            new = shape(x.shape) if callable(shape) else shape
-            return q.moved(Move(x, function, new).outputs[0])
-
-        return both(value, image)
-
-    def seen(self, value: Value, shape: Any) -> Value:
-        """Return a value under another shape, which is given by that of the array."""
-
-        def image(q: Quantity | None) -> Quantity | None:
-            return None if q is None else q.moved(flattened(q.array, shape(q.array.shape)))
-
-        return both(value, image)
-
-    def product(self, one: Value, other: Value) -> Value:
-        """Return the covariance of products of independent values."""
-        pairs = ((one.kernel, other.kernel), (one.tangent, other.kernel))
-        kernel, first = (_times(a, b) for a, b in pairs)
-        parts = [t for t in (first, _times(one.kernel, other.tangent)) if t is not None]
-        return Value(kernel, self._total(parts))
-
-    def embedded(self, value: Value, modes: str, axes: Sequence[int], sizes: Shape) -> Value:
-        """Spread values of p = q along ``axes`` (D so far) over all pairs, zero elsewhere.
-
-        ``modes`` are those of the result, which has F there.
-        """
-        import numpy as np
-
-        for axis in axes:
-            start, size = slot(modes, axis), sizes[axis]
-
-            def image(array: Any, start: int = 1 + start, size: int = size) -> Any:
-                shape = (*array.shape[:start], size, size, *array.shape[start + 1 :])
-                found: Any = np.zeros(shape)
-                i = np.arange(size)
-                found[(*(slice(None),) * start, i, i)] = array
-                return found
-
-            def new(shape: Shape, start: int = start, size: int = size) -> Shape:
-                return (*shape[:start], size, size, *shape[start + 1 :])
-
-            value = self.moved(value, image, new)
-        return value
-
-    def nonlinear(self, left: Node, right: Node, phi: Activation, modes: str) -> Value:
-        """Return the covariances of ``phi(left)`` and ``phi(right)``, both Gaussian."""
-        for node in (left, right):
-            require_gaussian(node, self.engine)
-        value = self.request(left, right, modes)
-        sizes = extents(left)
-        kernel = self._settled(value.kernel, left, modes)
-        tangent = value.tangent
-        form = phi.dual_form()
-        slope_phi = phi.derivative()
-        slope = slope_phi.dual_form()
-        shape = (pair_shape(sizes, modes), sizes, modes)
-        if slope_phi.is_zero:
-            tangent = None
-        given = (kernel.array, kernel.factor)
-        t = None if tangent is None else tangent.array
-        step: Step
-        if form is not None and (tangent is None or slope is not None):
-            forms = [form] if tangent is None or slope is None else [form, slope]
-            keys = side_keys(forms)
-            sides = self.engine.sides(left, keys), self.engine.sides(right, keys)
-            source = loop_source(form, None if tangent is None else slope)
-            step = layer(kernel, tangent, sides, (form, slope), shape[0]) or ClosedForm(
-                given, t, sides, source, shape
-            )
-        else:
-            sides = self.engine.sides(left, None), self.engine.sides(right, None)
-            step = SeriesForm(given, t, sides, phi, shape)
-        moved = None if tangent is None else tangent.moved(step.outputs[1])
-        return Value(Quantity(step.outputs[0]), moved)
-
-    def _settled(self, q: Quantity | None, node: Node, modes: str) -> Quantity:
-        if q is not None and q.power > 0:
-            raise MissingRule(node, STAGE, "a nonlinearity of something that grows with the width")
-        if q is None or q.power < 0:
-            return Quantity(self.constant(0.0, len(pair_shape(extents(node), modes))))
-        return q
-
-
-def _times(a: Quantity | None, b: Quantity | None) -> Quantity | None:
-    if a is None or b is None:
-        return None
-    shape = joint_shape([a.array, b.array])
-    product = Multiply([a.array, b.array], shape).outputs[0]
-    return Quantity(product, a.factor * b.factor, a.power + b.power)
-
-
-def both(value: Value, function: Any) -> Value:
-    """Return the image of kernel and tangent; shared arrays are mapped once."""
-    kernel, tangent = function(value.kernel), None
-    if value.tangent is not None:
-        if value.kernel is not None and value.tangent.array is value.kernel.array:
-            ratio = value.tangent.factor / value.kernel.factor
-            tangent = kernel.times(ratio, value.tangent.power - value.kernel.power)
-        else:
-            tangent = function(value.tangent)
-    return Value(kernel, tangent)
-
-
-def scaled(value: Value, coefficient: Coefficient) -> Value:
-    """Return a value times a coefficient."""
-    if coefficient.is_zero:
-        return NOTHING
-    factor, power = coefficient.constant.value, power_of(coefficient.power)
-    return Value(
-        None if value.kernel is None else value.kernel.times(factor, power),
-        None if value.tangent is None else value.tangent.times(factor, power),
-    )
-
-
-def joint_shape(arrays: Sequence[Array]) -> Shape:
-    """Return the shape to which arrays broadcast."""
-    return tuple(max(column) for column in zip(*(a.shape for a in arrays), strict=True))
-
-
-def padded(node: Node, like: Node) -> Node:
-    """Return an operand repeated along the axes that it lacks in front."""
-    missing = like.type.rank - node.type.rank
-    return repeat(node, tuple((k, like.type.dims[k]) for k in range(missing)))
-
-
-def independent(node: Node, axis: int) -> bool:
-    """Whether positions along an axis are uncorrelated by construction."""
-    return node.op.independent(node, axis)
-
-
-def law(node: Node, engine: Engine) -> str | None:
-    """Return the initial weight that a node is a contraction with, or None."""
-    from tpc.limit.contraction import weight_below
-    from tpc.ops.contract import CONTRACT
-
-    if node.op is not CONTRACT:
-        return None
-    for operand in node.operands:
-        param = weight_below(operand)
-        if param is not None and engine.params[param.attrs["name"]].init != "one":
-            return str(param.attrs["name"])
-    return None
-
-
-def gaussian(node: Node, engine: Engine) -> bool:
-    """Whether a node is Gaussian of mean zero in the limit, given the numbers of its samples."""
-    from tpc.limit.contraction import weight_below
-    from tpc.ops.gather import GATHER
-    from tpc.ops.repeat import REPEAT
-    from tpc.ops.sum import SUM
-    from tpc.ops.windows import FOLD
-
-    seen: set[Node] = set()
-    todo = [node]
-    while todo:
-        each = todo.pop()
-        if each in seen:
-            continue
-        seen.add(each)
-        parts = each.op.addends(each)
-        if law(each, engine) is not None or weight_below(each) is not None:
-            if engine.sources(each) and _ones(each, engine):
-                return False
-        elif each.op is GATHER:
-            todo.append(each.operands[0])
-        elif engine.numbers.is_number(each):
-            if engine.numbers.array(each).quantity is not None:
-                return False
-        elif parts is not None:
-            todo.extend(x for _, x in parts)
-        elif isinstance(each.op, IndexMap) or each.op in (REPEAT, SUM, FOLD):
-            todo.extend(each.operands)
-        else:
-            rest = [x for x in each.operands if not engine.numbers.is_number(x)]
-            if len(each.operands) != 2 or len(rest) != 1 or each.op.name not in _PRODUCTS:
-                return False
-            todo.extend(rest)
-    return True
-
-
-_PRODUCTS = ("multiply", "contract")
-
-
-def _ones(node: Node, engine: Engine) -> bool:
-    from tpc.limit.contraction import weight_below
-
-    param = weight_below(node)
-    return param is not None and engine.params[param.attrs["name"]].init == "one"
-
-
-def require_gaussian(node: Node, engine: Engine) -> None:
-    """Refuse a nonlinearity of something that is no sum of Gaussians.
-
-    Raises:
-        MissingRule: with the node at fault.
-    """
-    if not gaussian(node, engine):
-        raise MissingRule(node, STAGE, "a nonlinearity of values that are not Gaussian")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tpc.covariance.arrays import Quantity, Value, extents, pair_shape
-from tpc.covariance.engine import STAGE, scaled
 from tpc.covariance.steps import Matches
+from tpc.covariance.values import STAGE, scaled
 from tpc.exact import Coefficient
 from tpc.ops.base import MissingRule
 from tpc.ops.param import PARAM

@@ -6,9 +6,10 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from tpc.covariance.arrays import Array, Quantity, extents
-from tpc.covariance.engine import Number, law, padded, require_gaussian
 from tpc.covariance.expectations import Average
+from tpc.covariance.gaussians import law, require_gaussian
 from tpc.covariance.steps import Combine, Constant, Evaluate, Move, Multiply, Sums
+from tpc.covariance.values import Number, padded
 from tpc.limit.contraction import weight_below
 from tpc.limit.moment import block_size, power_of
 from tpc.ops.add import ADD

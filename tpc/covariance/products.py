@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tpc.covariance.arrays import Value
-from tpc.covariance.engine import STAGE, padded
+from tpc.covariance.values import STAGE, padded
 from tpc.ops.base import MissingRule
 
 if TYPE_CHECKING:

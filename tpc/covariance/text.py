@@ -6,7 +6,8 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from tpc.covariance.arrays import extents
-from tpc.covariance.engine import Engine, padded
+from tpc.covariance.engine import Engine
+from tpc.covariance.values import padded
 from tpc.exact import Affine, Coefficient
 from tpc.ir.node import Node, walk
 from tpc.limit.contraction import weight_below

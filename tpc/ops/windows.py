@@ -114,7 +114,7 @@ class Windows(IndexMap):
         return (fold(cotangent, node.attrs["axis"], node.attrs["layout"]),)
 
     def covariance(self, left: Node, right: Node, modes: str, view: View) -> Value:
-        from tpc.covariance.moves import windowed
+        from tpc.covariance.windows import windowed
 
         return windowed(left, right, modes, view)
 
@@ -165,7 +165,7 @@ class Fold(Op):
         return Polynomial(tuple((Coefficient.of(1), ((x, place),)) for place in readers))
 
     def covariance(self, left: Node, right: Node, modes: str, view: View) -> Value:
-        from tpc.covariance.moves import folded
+        from tpc.covariance.windows import folded
 
         return folded(left, right, modes, view)
 
