@@ -101,6 +101,22 @@ def test_a_penalty_is_decay() -> None:
     assert dict(decay.measured) == dict(penalty.measured)
 
 
+def test_penalties_of_other_forms() -> None:
+    """Squares as powers, the root of their sum, fourth powers, a weight times itself."""
+    frozen = {"U": "frozen", "V": "frozen"}
+
+    def shrinkage(penalty: str) -> object:
+        return of("sgd(lr = 1)", words=frozen, penalty=penalty).weights["W"].shrinkage
+
+    assert shrinkage(" + 0.1 * sum(W^2)") == shrinkage(" + 0.1 * sum(W * W)") == 1
+    # dsqrt(sum W^2) is W / |W|, and |W| is of size n^1/2
+    assert shrinkage(" + 0.1 * sqrt(sum(W * W))") == 1 + HALF
+    assert shrinkage(" + 0.1 * n * sum(W^4)") == 1
+    assert of("sgd(lr = 1)", words=frozen, penalty=" + n^-1 * sum((W @ W) * (W @ W))").steps < 9
+    with pytest.raises(tpc.TpcError, match="made of 11 matrices"):
+        of("adam(lr = 1)", words=frozen, penalty=" + n^-1 * sum((W @ W) * (W @ W))")
+
+
 @pytest.mark.parametrize("name", TABLE8)
 def test_a_penalty_is_decay_under_adam(name: str) -> None:
     frozen = {other: "frozen" for other in TABLE8 if other != name}

@@ -21,13 +21,13 @@ from tpc.scaling.classification import (
     exponent_of,
 )
 from tpc.scaling.domain import Domain
+from tpc.scaling.entries import NoUpdateRule
 from tpc.scaling.interpret import Judged
 from tpc.scaling.names import Names
 from tpc.scaling.plan import Plan, plan
 from tpc.scaling.reasons import Witness
 from tpc.scaling.run import Run, Unsettled, run
 from tpc.scaling.tropical import Tropical
-from tpc.scaling.updates import NoUpdateRule
 from tpc.scaling.weights import weight_size
 
 if TYPE_CHECKING:

@@ -22,6 +22,12 @@ if TYPE_CHECKING:
     from tpc.scaling.domain import Domain
 
 _ZERO = Tropical.constant(0)
+#: Every product of the matrices that a gradient is made of is a matrix of its own.
+_MOST = 6
+
+
+class NoUpdateRule(Exception):  # noqa: N818 - a fact about an optimizer, reported as a diagnostic
+    """The sizes of an optimizer's steps are not known in a case: the message says which."""
 
 
 @dataclass(frozen=True)
@@ -134,6 +140,9 @@ def odd_function(base: Outer, more: Outer, domain: Domain) -> Outer:
     fixed, moved = list(entries(base)), list(entries(more))
     if any(domain.is_zero(e) for _, e in moved):
         fixed, moved = [], [*fixed, *moved]
+    many = len({p.odd for p, _ in (*fixed, *moved)})
+    if many > _MOST:
+        raise NoUpdateRule(f"an entrywise function of a gradient that is made of {many} matrices")
     bulk = _merged(p for p, e in (*fixed, *moved) if domain.is_zero(e))
     rest = [(p, e) for p, e in moved if not domain.is_zero(e)]
     lower = [*rest, *((p, e) for p, e in fixed if not domain.is_zero(e))]

@@ -19,6 +19,7 @@ from tpc.ops.base import MissingRule
 from tpc.scaling.characters import TRIVIAL, Coset, coset
 from tpc.scaling.contraction import contract_values
 from tpc.scaling.domain import Domain
+from tpc.scaling.entries import hadamard
 from tpc.scaling.nonlinear import Shape, nonlinear
 from tpc.scaling.outer import Outer, Weight
 from tpc.scaling.state import Size, Value, join, nothing
@@ -277,7 +278,7 @@ class ScalingContext:
     def power(self, node: Node, size: Size, exponent: Fraction) -> Size:
         """Return a power: of a whole positive exponent by products, else relative to its size."""
         if exponent.denominator == 1 and exponent > 0:
-            return self._whole_power(node, size, int(exponent))
+            return self._whole_power(size, int(exponent))
         init, change = _terms(node, size)
         if not init:
             self.judge(node.operands[0], NORMALISED, INFINITE, INFINITE)
@@ -290,12 +291,11 @@ class ScalingContext:
         by = base * exponent if exponent > 0 else inverse * -exponent
         return Size(parts[0].shift(by), parts[1].shift(by))
 
-    def _whole_power(self, node: Node, size: Size, exponent: int) -> Size:
-        init, change = _terms(node, size)
-        power, moved = init, change
+    def _whole_power(self, size: Size, exponent: int) -> Size:
+        power, moved, total = size.init, size.change, size.total
         for _ in range(exponent - 1):
-            moved = (moved * (init | change)) | (power * change)
-            power = power * init
+            moved = join(_times(moved, total), _times(power, size.change))
+            power = _times(power, size.init)
         return Size(power, moved)
 
     def judge(self, node: Node, kind: str, init: Tropical, change: Tropical) -> None:
@@ -306,6 +306,15 @@ class ScalingContext:
         elif kind != NORMALISED:
             self.domain.require_nonnegative(init)
         self.domain.require_nonnegative(change)
+
+
+def _times(x: Value, y: Value) -> Value:
+    """Return a product entry by entry."""
+    if isinstance(x, Terms) and isinstance(y, Terms):
+        return x * y
+    assert isinstance(x, Outer)
+    assert isinstance(y, Outer)
+    return hadamard(x, y)
 
 
 def _terms(node: Node, size: Size) -> tuple[Terms, Terms]:

@@ -10,6 +10,10 @@ from tpc.scaling.terms import Terms
 from tpc.scaling.tropical import Number, Tropical, TropicalLike, minimum
 
 Pair = tuple[Coset, Coset]
+Factor = tuple[str, bool]
+#: Products of more weights than this are not told apart by their order.
+_LONGEST = 2
+_MANY = "products"
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +23,7 @@ class Weight:
     ``rows`` and ``columns`` are the characters of vectors by which its rows and columns have been
     multiplied, entry by entry: it stands for ``diag(r) W diag(c)``. A product of weights is a
     weight too, and so is a function of weights' entries: ``parts`` tells of which, and in which it
-    is odd.
+    is odd; ``factors`` are those of a product.
     """
 
     name: str
@@ -28,6 +32,7 @@ class Weight:
     rows: Coset = TRIVIAL
     columns: Coset = TRIVIAL
     parts: tuple[tuple[Weight, bool], ...] = ()
+    factors: tuple[Factor, ...] = ()
 
     @property
     def flipped(self) -> Weight:
@@ -69,30 +74,47 @@ class Weight:
         """
         middle = product(self.columns, other.rows)
         character = product(product(self.character, middle), other.character)
-        factors = (*_factors(self), *_factors(other))
-        flipped = tuple((name, not transposed) for name, transposed in reversed(factors))
-        name, turned = min((_spelt(factors), False), (_spelt(flipped), True))
-        return Weight(name, character, turned, self.rows, other.columns)
+        factors = _reduced((*_factors(self), *_factors(other)))
+        if len(factors) > _LONGEST or any(name == _MANY for name, _ in factors):
+            # all long ones of one character are taken for one: that can only enlarge a size
+            many = ((_MANY, False),)
+            return Weight(_MANY, character, False, self.rows, other.columns, factors=many)
+        first, turned = min((factors, False), (_turned(factors), True))
+        name = " ".join(name + "^T" * transposed for name, transposed in first)
+        return Weight(name, character, turned, self.rows, other.columns, factors=first)
 
     def overlap(self, other: Weight) -> int:
         """Return how many halves of the width's exponent ``sum_ij A_ij B_ij`` gains: 4 at most."""
-        turned = self.transposed == other.transposed or " " in self.name + other.name
+        made = self.factors or other.factors
+        turned = self.transposed == other.transposed or bool(made)
         if self.character is not other.character or not turned:
             return 2
         sides = ((self.rows, other.rows), (self.columns, other.columns))
         return 2 + sum(intersects(*side) for side in sides)
 
 
-def _factors(weight: Weight) -> tuple[tuple[str, bool], ...]:
+def _factors(weight: Weight) -> tuple[Factor, ...]:
     """Return the names of the weights that a product is made of, and which are transposed."""
-    found = tuple((part.removesuffix("^T"), part.endswith("^T")) for part in weight.name.split(" "))
-    if not weight.transposed:
-        return found
-    return tuple((name, not transposed) for name, transposed in reversed(found))
+    found = weight.factors or ((weight.name, False),)
+    return _turned(found) if weight.transposed else found
 
 
-def _spelt(factors: tuple[tuple[str, bool], ...]) -> str:
-    return " ".join(name + "^T" * transposed for name, transposed in factors)
+def _turned(factors: tuple[Factor, ...]) -> tuple[Factor, ...]:
+    return tuple((name, not transposed) for name, transposed in reversed(factors))
+
+
+def _reduced(factors: tuple[Factor, ...]) -> tuple[Factor, ...]:
+    """Return a long product without ``W W^T`` in it, which is the identity, and what fluctuates."""
+    found = list(factors)
+    place = 0
+    while len(found) > _LONGEST and place + 1 < len(found):
+        (first, turned), (second, again) = found[place : place + 2]
+        if first == second and turned != again:
+            del found[place : place + 2]
+            place = 0
+        else:
+            place += 1
+    return tuple(found) or factors[:2]
 
 
 class Outer:

@@ -107,7 +107,7 @@ def run(module: Module, plan: Plan, domain: Domain, *, shrinking: bool = False) 
 
     Raises:
         tpc.ops.base.MissingRule: an op has no rule for exponents.
-        tpc.scaling.updates.NoUpdateRule: an optimizer has none.
+        tpc.scaling.entries.NoUpdateRule: an optimizer has none.
         tpc.scaling.domain.Split: a symbolic domain must be cut first.
         Unsettled: no fixed point was found.
     """

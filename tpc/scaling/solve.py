@@ -33,12 +33,12 @@ from tpc.parametrize.roles import Role, roles
 from tpc.scaling.actions import inner_sites, sites
 from tpc.scaling.classify import missing_rule
 from tpc.scaling.domain import Domain
+from tpc.scaling.entries import NoUpdateRule
 from tpc.scaling.gauges import entry_exponent, multiplier
 from tpc.scaling.plan import Plan, plan
 from tpc.scaling.run import Unsettled, how_trained
 from tpc.scaling.trial import Finding, Trial
 from tpc.scaling.unknowns import Triple, Unknown, with_triples
-from tpc.scaling.updates import NoUpdateRule
 
 if TYPE_CHECKING:
     from tpc.ir.module import Module, NamedValue, OptimizerSpec

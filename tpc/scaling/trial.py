@@ -87,7 +87,7 @@ class Trial:
 
         Raises:
             Unsettled: the sizes do not repeat.
-            tpc.ops.base.MissingRule, tpc.scaling.updates.NoUpdateRule: as :func:`run` does.
+            tpc.ops.base.MissingRule, tpc.scaling.entries.NoUpdateRule: as :func:`run` does.
         """
         for self.steps in range(_PATIENCE):
             self.machine.evaluate(self._forward)

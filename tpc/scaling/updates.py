@@ -30,10 +30,6 @@ _ODD = Shape("odd", vanishes=True)
 _ZERO = Tropical.constant(0)
 
 
-class NoUpdateRule(Exception):  # noqa: N818 - a fact about an optimizer, reported as a diagnostic
-    """The sizes of an optimizer's steps are not known in a case: the message says which."""
-
-
 @dataclass(frozen=True)
 class Trained:
     """A weight that moves: its numbers, and how it is trained."""
