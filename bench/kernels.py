@@ -244,7 +244,8 @@ def bounds(compiled: Any, x: Any, runs: int) -> tuple[float, float]:
     with small.running(rows) as band:
         band(0, rows, out, 0)
     arguments = (
-        *[np.random.default_rng(0).uniform(-0.1, 1, (rows, columns)) for _ in kernels.kept or (1,)],
+        np.random.default_rng(0).uniform(-0.1, 1, (rows, columns)),
+        *small.prepared["norms"],
         1e-10,
         np.ascontiguousarray(small.prepared["left"]),
         small.prepared["right"],
@@ -259,7 +260,7 @@ def main() -> None:
     """Parse the command line and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--peer", help="a Python interpreter with neural-tangents")
-    parser.add_argument("--runs", type=int, default=7)
+    parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--case", help=argparse.SUPPRESS)
     parser.add_argument("--growth", action="store_true", help="only the second table")
     given = parser.parse_args()
