@@ -60,7 +60,7 @@ def table(results: Sequence[dict[str, Any]]) -> str:
         spread = "" if math.isnan(error) else f" ± {error:.2f}"
         loss = np.mean([each["epochs"]["loss"][-1] for each in some])
         seconds = np.median([s for each in some for s in each["epochs"]["seconds"]])
-        memory = f"{some[0]['memory'] / 2**20:,.0f} MB"
+        memory = f"{some[0]['memory'] / 1e6:,.0f} MB"
         accuracy = f"{mean:.2f}{spread}"
         lines.append(
             f"{name_of(program, width):32}{accuracy:>14}{len(some):>7}{loss:9.4f}{seconds:9.2f}"
