@@ -12,6 +12,7 @@ import sys
 import time
 from dataclasses import asdict
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from rows import ROWS, Row
 import tpc
 from tpc.datasets.omniglot import Characters, load
 from tpc.datasets.tasks import Tasks
+from tpc.feature.threads import single_threaded_products
 from tpc.fewshot import accuracy
 from tpc.kernel_session import KernelSession
 from tpc.storage import write_text
@@ -33,10 +35,10 @@ TASKS, INNER_TEST, EPOCH = 32, 20, 100
 def main() -> None:
     options = arguments()
     data = tasks(options)
-    for row in ROWS:
-        if not options.rows or row.name in options.rows:
-            for seed in range(options.seeds):
-                one(row, seed, data, options)
+    chosen = [row for row in ROWS if not options.rows or row.name in options.rows]
+    with single_threaded_products():  # products are small: a second thread mostly waits
+        for row, seed in product(chosen, range(options.seeds)):
+            one(row, seed, data, options)
     results = [json.loads(p.read_text()) for p in sorted(options.output.glob("result-*.json"))]
     text = table(results, [row.name for row in ROWS])
     write_text(options.output / "table.txt", text)
