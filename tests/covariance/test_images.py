@@ -97,11 +97,10 @@ def test_stand_alone_modules_are_refused(pooled, tmp_path):
 def test_finite_networks_approach_the_limit(kind, name):
     text = {"convolutions": POOLED, "attention": SELF_ATTENTION}[name]
     program = tpc.compile(text=text)
-    (key,) = program.module.inputs
-    shape = [int(dim.count) for dim in program.module.inputs[key].type.dims]
-    data = {key: np.random.default_rng(1).standard_normal((2, *shape))}
     limit = program.limit(kind)
     assert isinstance(limit, PositionLimit)
+    ((key, shape),) = limit.inputs.items()
+    data = {key: np.random.default_rng(1).standard_normal((2, *shape))}
     exact, gaps = limit.evaluate(data), []
     for width in (32, 256):
         found = empirical_kernel(program.module, data, width=width, kind=kind, seeds=range(40))
