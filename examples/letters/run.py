@@ -86,7 +86,7 @@ def draw(
         size = (limit**2).mean(axis=(1, 2)) ** 0.5
         upper.plot(size, color="#1b1b1b", linestyle=(0, (4, 2)), label="size of the limit's output")
         upper.set(xlabel="steps of gradient descent", ylabel="distance to infinite width")
-        upper.set(title="Wide networks compute what their limit says", ylim=(0, None))
+        upper.set(title="Wide networks compute what their limit says", yscale="log")
         upper.legend(frameon=False)
         rows = np.arange(0, len(data.test["ids"]), max(1, len(data.test["ids"]) // 14))[:14]
         chances = predicted["NNGP, posterior"].probabilities()[rows]
