@@ -6,6 +6,9 @@ symmetric, only columns from a row's own on are computed, then mirrored.
 """
 
 ENGINE = '''\
+STRIP = 128  # rows that are multiplied at a time: less is wasted left of the diagonal
+
+
 @njit(**OPTIONS)
 def mirror(first, stride, top, height, left, source, result):
     """Copy rows top to top + height of source, right of the diagonal, to columns of result.
@@ -86,10 +89,11 @@ def band(prepared, first, last, result, top, buffers, pool=None):
     """
     height = last - first
     symmetric = prepared["symmetric"]
-    begin = first if symmetric else 0
     grams = [buffer[:height] for buffer in buffers]
     for (multiply, a, b), gram in zip(prepared["grams"], grams):
-        multiply(a[first:last], b[begin:], gram[:, begin:])
+        for up in range(first, last, STRIP):
+            down, begin = min(up + STRIP, last), up if symmetric else 0
+            multiply(a[up:down], b[begin:], gram[up - first : down - first, begin:])
     left = np.ascontiguousarray(prepared["left"][:, first:last])
     series = [s[first:last] for s in prepared["left_series"]] + prepared["right_series"]
     shift = first if symmetric else -height
