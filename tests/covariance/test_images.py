@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 import tpc
+from tpc.limit.layout import layout
 from tpc.limit.limit import evaluate_kinds
 from tpc.limit.positions import PositionLimit
 from tpc.simulate.kernel import empirical_kernel
 
+ROOT = Path(__file__).resolve().parents[2]
 POOLED = """
 width n
 size k = 2
@@ -112,3 +116,13 @@ def test_finite_networks_approach_the_limit(kind, name):
             assert (np.abs(mean - exact) < 4 * error + 0.02 * exact.max()).all()
     if kind == "ntk":
         assert gaps[1] < 0.6 * gaps[0]
+
+
+def test_training_and_large_outputs_need_no_moments_by_entries(pooled):
+    y = np.array([[0.0, 1.0], [1.0, 0.0], [0.0, 0.0]])
+    run = pooled["ntk"].train({"img": IMAGES, "y": y}, 5, start="mean")
+    losses = np.asarray(run.loss)
+    assert (np.diff(losses.reshape(len(losses), -1).mean(axis=1)) < 0).all()
+    assert repr(pooled["ntk"]) == f"<Limit ntk: {len(pooled['ntk'].equations)} equations>"
+    program = tpc.compile(ROOT / "bench" / "images" / "myrtle5.tp")
+    assert layout(program.module).kept == ()

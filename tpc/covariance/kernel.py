@@ -86,7 +86,7 @@ def position_kernel(module: Module, kinds: tuple[str, ...]) -> PositionKernel:
     if "ntk" in kinds:
         require_independence(module)
         steps = {spec.name: step(module, spec) for spec in moved_params(module)}
-    modes = "".join(_mode(output, axis) for axis in range(output.type.rank))
+    modes = output_modes(output)
     engine = Engine(module.params, steps)
     with deep_recursion():
         value = engine.cross.request(output, output, modes)
@@ -129,6 +129,15 @@ def _require_one_way(module: Module) -> None:
                 own = tuple(i for i in x.type.width_axes if labels[i] not in node.attrs["out"])
                 if ways.setdefault(param.attrs["name"], own) != own:
                     raise MissingRule(node, "limit", "a weight used along two different axes")
+
+
+def output_modes(output: Node) -> str:
+    """Return F for every axis of an output that kernels keep, D for those of independent copies.
+
+    Raises:
+        MissingRule: it cannot be told which.
+    """
+    return "".join(_mode(output, axis) for axis in range(output.type.rank))
 
 
 def _mode(output: Node, axis: int) -> str:

@@ -23,6 +23,7 @@ from tpc.limit.forms import Entry, Gaussian, Polynomial
 from tpc.limit.inner import inner
 from tpc.limit.moment import LimitRefusal, Moment, TooMany, require_quiet, scaled
 from tpc.limit.moments import MomentContext
+from tpc.ops.base import MissingRule
 from tpc.ops.contract import CONTRACT
 from tpc.ops.rate import step_coefficient
 
@@ -118,7 +119,14 @@ def _axes(output: Node, context: MomentContext) -> tuple[list[int], list[int]]:
 
 def output_axes(module: Module) -> tuple[list[int], list[int]]:
     """Return the axes of the output that kernels keep, and those of independent copies."""
-    return _axes(module.output.node, _context(module))
+    from tpc.covariance.kernel import output_modes
+
+    try:
+        modes = output_modes(module.output.node)  # which needs no moments, where it can tell
+    except MissingRule:
+        return _axes(module.output.node, _context(module))
+    axes = [k for k, dim in enumerate(module.output.node.type.dims) if not dim.width]
+    return [k for k in axes if modes[k] == "F"], [k for k in axes if modes[k] == "D"]
 
 
 def _copies(output: Node, axis: int, context: MomentContext) -> bool:

@@ -75,7 +75,7 @@ def by_positions(module: Module, kind: str) -> PositionLimit | None:
     return PositionLimit(module, kind, Kernels(kernel.kept, (), (), notes=notes), kernel)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class PositionLimit(Limit):
     """A kernel limit whose recursion runs over arrays of positions.
 
