@@ -114,7 +114,9 @@ def test_large_images_have_limits_at_once():
     assert time.perf_counter() - begin < 5
 
 
-def test_tied_weights_name_what_is_missing():
-    with pytest.raises(tpc.TpcError, match="two different axes") as caught:
-        tpc.compile(EXAMPLES / "tied_lm.tp").limit("ntk")
+def test_tied_readouts_have_no_independent_gradient():
+    text = (EXAMPLES / "tied_lm.tp").read_text(encoding="utf-8")
+    small = text.replace("vocab = 50, T = 4", "vocab = 3, T = 2")
+    with pytest.raises(tpc.TpcError, match="not a sum of readouts") as caught:
+        tpc.compile(text=small).limit("ntk")
     assert "Zdot" in str(caught.value)

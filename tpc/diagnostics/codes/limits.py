@@ -25,9 +25,10 @@ CODES = (
     Code(
         "E0963",
         "a program without this kernel limit",
-        "The kernel diverges, an exponent has no value, or the derivation needs correlations that "
-        "are not supported: of a weight with its transpose in one forward pass, or of the gradient "
-        "with the output where the readout is used elsewhere too.",
+        "The kernel diverges, an exponent has no value, scalars that stay random (sums over the "
+        "width divided by its root) make mixtures of Gaussians, or the derivation needs "
+        "correlations that are not supported: of the gradient with the output where the readout "
+        "is used elsewhere too, or of a weight with its transpose through a function that jumps.",
     ),
     Code(
         "E0964",
