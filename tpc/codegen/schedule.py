@@ -13,6 +13,9 @@ from dataclasses import dataclass, field
 
 from tpc.limit import expressions as ex
 
+LONGEST = 6
+"""Expressions of one loop."""
+
 
 @dataclass
 class Loop:
@@ -61,4 +64,12 @@ def _loops(cross: list[ex.Expression]) -> list[Loop]:
             at = earliest
         place[e] = at
         loops[at].members.append(e)
-    return loops
+    return [part for loop in loops for part in _parts(loop)]
+
+
+def _parts(loop: Loop) -> list[Loop]:
+    """Cut a long loop: one over many rows is not vectorised, there are too many to tell apart."""
+    duals = [e for e in loop.members if isinstance(e, ex.Dual)]
+    ordered = [*duals, *(e for e in loop.members if not isinstance(e, ex.Dual))]
+    cuts = range(0, len(ordered), LONGEST)
+    return [Loop(ordered[cut : cut + LONGEST]) for cut in cuts]
