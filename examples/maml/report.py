@@ -72,6 +72,9 @@ def plot(results: Sequence[Result], path: Path) -> None:
                 axes.axhline(r["mean"], ls=style, color=colour, label=f"{family}, {kind}")
                 low, high = r["mean"] - r["error"], r["mean"] + r["error"]
                 axes.axhspan(low, high, color=colour, alpha=0.15, lw=0)
+    widths = sorted({r["row"]["width"] for r in rows.values() if r["row"]["width"]})
+    axes.set_xticks(widths, [str(width) for width in widths])
+    axes.minorticks_off()
     axes.plot([], [], "x", color="black", label="published (TP4)")
     axes.legend(fontsize="small")
     image = BytesIO()
