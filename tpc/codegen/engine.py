@@ -66,7 +66,7 @@ def prepare(X, X2=None, tolerance=TOLERANCE):
         "columns": right[0].shape[1],
         "symmetric": X2 is None and SYMMETRIC,
         "grams": grams,
-        "norms": [np.array(side).reshape(len(grams), -1) for side in norms],
+        "norms": [np.array(side).reshape(len(grams), -1 if grams else 0) for side in norms],
         "left": left[0],
         "left_series": [np.ascontiguousarray(s) for s in left[1]],
         "right": right[0],
