@@ -25,7 +25,7 @@ _DATA_OPTIONS = (
         "--test",
         type=click.FloatRange(0, 1, max_open=True),
         default=0.0,
-        help="Make this share of the data test points, where they have none.",
+        help="Make this share of the data test points.",
     ),
     click.option("--most", type=click.IntRange(1), help="Use at most so many training samples."),
     click.option("--data-seed", type=click.IntRange(0), default=0, help="Of --test and --most."),

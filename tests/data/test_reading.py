@@ -231,6 +231,22 @@ def test_windows_and_the_next_token(tmp_path: Path) -> None:
     assert near.train["ids"].shape == (6, 3)
 
 
+def test_no_second_split(tmp_path: Path) -> None:
+    """Data with test points of their own are not split once more, and not silently left alone."""
+    x = RNG.standard_normal((6, 4, 4))
+    np.savez(tmp_path / "d.npz", x=x, test_x=x[:2])
+    with pytest.raises(tpc.TpcError, match="E0914") as caught:
+        load(images(), [str(tmp_path / "d.npz")], Reading(test=0.5))
+    assert "`test_x`" in str(caught.value)
+    (tmp_path / "t.txt").write_text("abababababab")
+    files = [f"ids={tmp_path / 't.txt'}", f"test_ids={tmp_path / 't.txt'}"]
+    for order in (files, files[::-1]):
+        if order is files:  # test tokens are counted as those of the training text
+            assert len(load(tokens(2), order).test["ids"]) == 3
+        with pytest.raises(tpc.TpcError, match="E0914"):
+            load(tokens(2), order, Reading(test=0.5))
+
+
 def test_the_end_of_a_text_is_the_test(tmp_path: Path) -> None:
     (tmp_path / "t.txt").write_text("ab" * 50 + "ba" * 25, encoding="utf-8")
     data = load(tokens(2), [f"ids={tmp_path / 't.txt'}"], Reading(test=1 / 3, most=9))

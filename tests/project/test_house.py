@@ -186,11 +186,14 @@ def project_files() -> list[Path]:
             for d in ("tpc", "tests", "docs")
             for p in (ROOT / d).rglob("*")
         ]
-    binary = {".npz", ".npy", ".png", ".pdf"}
     paths = [ROOT / name for name in names]
-    return [
-        p for p in paths if p.is_file() and p.suffix not in binary and "__pycache__" not in str(p)
-    ]
+    return [p for p in paths if p.is_file() and "__pycache__" not in str(p) and is_text(p)]
+
+
+def is_text(path: Path) -> bool:
+    """Whether a file has no zero byte where it begins: version control tells texts so, too."""
+    with path.open("rb") as file:
+        return b"\0" not in file.read(8000)
 
 
 #: Paths of one machine (a home folder, a scratch folder with something in it) and left-overs.

@@ -42,6 +42,7 @@ def load(module: Module, files: Iterable[str], reading: Reading | None = None) -
     source = _Source(module, how)
     for file in files:
         source.add(file)
+    source.require_no_second_split()
     found = split(module, masked(module, source.arrays))
     return dataclasses.replace(prepared(module, found, how), names=source.names)
 
@@ -54,6 +55,7 @@ class _Source:
     reading: Reading
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
     names: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    own_test: set[str] = field(default_factory=set)
 
     def add(self, file: str) -> None:
         """Read one file."""
@@ -67,7 +69,7 @@ class _Source:
         elif kind in _TEXTS:
             self._text(name or self._only(file, real=False), path)
         elif name:
-            self.arrays[name] = load_array(path)
+            self._given({name: load_array(path)})
         elif kind == ".npy":
             raise TpcError(
                 Diagnostic(
@@ -77,13 +79,37 @@ class _Source:
                 )
             )
         else:
-            self.arrays |= load_archive(path)
+            self._given(load_archive(path))
+
+    def require_no_second_split(self) -> None:
+        """Refuse to split test points off where the files have some already.
+
+        Raises:
+            TpcError: both are asked for.
+        """
+        own = sorted(self.own_test)
+        if own and self.reading.test:
+            raise TpcError(
+                Diagnostic(
+                    "E0914",
+                    f"--test {self.reading.test:g} would split test points off data that have "
+                    f"their own: {', '.join(f'`{name}`' for name in own)}",
+                    help="leave --test out, or the arrays of the test points",
+                )
+            )
+
+    def _given(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Keep arrays, and which of them are test points of the data's own."""
+        self.arrays |= arrays
+        inputs = self.module.inputs
+        tests = {n for n in arrays if n.startswith(TEST_PREFIX) and n not in inputs}
+        self.own_test |= {n for n in tests if n.removeprefix(TEST_PREFIX) in inputs}
 
     def _images(self, name: str, path: Path) -> None:
         spec, target = self._spec(name), self._target()
         known = self.names.get(target.name) if target else None
         images, labels, classes = read_images(path, spec, self._how(name), known)
-        self.arrays[name] = images
+        self._given({name: images})
         if target is not None and classes:
             self._keep(name, target.name, labels, classes)
 
@@ -92,7 +118,10 @@ class _Source:
         known = Known(self.names.get(spec.name), self.names.get(target.name) if target else None)
         found = read_text(path, spec, target, self._how(name), known)
         prefix = name.removesuffix(spec.name)
-        self.arrays |= {prefix + key: array for key, array in found.arrays.items()}
+        arrays = {prefix + key: array for key, array in found.arrays.items()}
+        if prefix:
+            self._given(arrays)
+        self.arrays |= arrays
         self.names[spec.name] = found.tokens
         if target is not None and found.classes:
             self.names[target.name] = found.classes

@@ -38,7 +38,7 @@ class DataSet:
 class Reading:
     """How data are read.
 
-    * ``test``: the share of samples that become test points, where the data have none of their own;
+    * ``test``: the share of samples that become test points, if the data have none of their own;
     * ``most``: at most so many training samples; they and the test points are drawn by ``seed``;
     * ``normalise``: real inputs lose the mean of the training samples, and every sample is scaled
       to a mean square of one;

@@ -50,9 +50,10 @@ CODES = (
     ),
     Code(
         "E0914",
-        "a batch that the data cannot fill",
+        "samples that the data cannot give",
         "`--batch` draws that many different samples for each step. It is at least one and at most "
-        "the number of samples in the data.",
+        "the number of samples in the data. `--test` splits test points off, and leaves at least "
+        "one sample on either side; data that have test points of their own are not split.",
     ),
     Code(
         "E0915",
@@ -77,9 +78,9 @@ CODES = (
     Code(
         "E0918",
         "a text that does not fit an input",
-        "Texts fill integer inputs `[T] in vocab`, as windows of T tokens, or line by line with the "
-        "class before a tab. A text needs more tokens than one window; a test text has no tokens "
-        "that the training text lacks, unless the vocabulary has a number for unknown ones; zeros "
-        "pad sequences at their end.",
+        "Texts fill integer inputs `[T] in vocab`, as windows of T tokens, or line by line with "
+        "the class before a tab. A text needs more tokens than one window; a test text has no "
+        "tokens that the training text lacks, unless the vocabulary has a number for unknown "
+        "ones; zeros pad sequences at their end.",
     ),
 )
