@@ -135,8 +135,25 @@ def moving_features(found: Run) -> Iterator[tuple[Node, Tropical]]:
     for value in judged_in_order(found):
         if value.node in found.plan.hidden:
             yield value.node, value.change
+    yield from last_features(found)
+
+
+def last_features(found: Run) -> Iterator[tuple[Node, Tropical]]:
+    """Yield the vectors that feed the outputs, and their changes relative to what they were.
+
+    Behind a nonlinearity they are of order one. Where only linear maps read a vector, its scale can
+    be moved into them, and what it was itself is the measure: of size n^-1/2, it moves by order one
+    if it changes by n^-1/2. What starts at exactly zero has no measure but the coordinates.
+    """
+    domain = found.domain
     for node in found.plan.features:
-        yield node, found.sizes[node].change.smallest
+        size = found.sizes[node]
+        init, change = size.init.smallest, size.change.smallest
+        if init.is_infinite or change.is_infinite or init.number == 0:
+            yield node, change
+        else:
+            relative = domain.single(domain.difference(change, init))
+            yield node, domain.positive_part(relative)
 
 
 class _Reader:
@@ -223,7 +240,7 @@ class _Reader:
         return next((node for node in moving if self.names.has(node)), next(iter(moving), None))
 
     def _r(self) -> Exponent:
-        return min((self._change(node) for node in self.plan.features), default=math.inf)
+        return min((self._plain(change) for _, change in last_features(self.run)), default=math.inf)
 
     def _decisive(self, kind: Kind) -> tuple[tuple[Node, str], ...]:
         if kind is Kind.UNSTABLE and self.run.blown:

@@ -18,7 +18,7 @@ from tpc.diagnostics import Diagnostic, TpcError
 from tpc.exact import Affine
 from tpc.parametrize.acting import acting
 from tpc.scaling.classification import Kind
-from tpc.scaling.classify import analyse, moving_features
+from tpc.scaling.classify import analyse, last_features, moving_features
 from tpc.scaling.domain import Split, SymbolicDomain
 from tpc.scaling.polyhedron import Point, Polyhedron, relation
 from tpc.scaling.tropical import Tropical, minimum
@@ -210,11 +210,11 @@ def region(module: Module) -> Region:
             found, _plan = analyse(module, domain)
             for name in found.trained:  # decay takes no more than all of a weight
                 domain.require_nonnegative(found.shrinkage(name))
+            if not found.vanished:
+                cells.append(_cell(found, domain))
         except Split as split:
             waiting += reversed(split.cells)
             continue
-        if not found.vanished:
-            cells.append(_cell(found, domain.region))
     raise TpcError(
         Diagnostic(
             "E0933",
@@ -224,11 +224,12 @@ def region(module: Module) -> Region:
     )
 
 
-def _cell(found: Run, polyhedron: Polyhedron) -> Cell:
+def _cell(found: Run, domain: SymbolicDomain) -> Cell:
     plan = found.plan
     ends = minimum(found.sizes[node].change.smallest for node in plan.outputs.values())
-    last = minimum(found.sizes[node].change.smallest for node in plan.features)
+    last = minimum(change for _, change in last_features(found))
     moving = minimum(change for _, change in moving_features(found))
+    polyhedron = domain.region
     return Cell(
         polyhedron.canonical,
         ends.prune(polyhedron),
