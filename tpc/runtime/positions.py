@@ -14,7 +14,7 @@ OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy"}
 OPTIONS["fastmath"] = {"contract", "nsz", "reassoc"}
 
 
-@njit(**OPTIONS)
+@njit(**OPTIONS)  # type: ignore[untyped-decorator]
 def window_sums(x: Any, table: Any, out: Any) -> None:
     """``out[l, o, r] = sum_w x[l, table[o, w], r]``."""
     for l in range(x.shape[0]):
@@ -29,7 +29,7 @@ def window_sums(x: Any, table: Any, out: Any) -> None:
                         target[r] += source[r]
 
 
-@njit(**OPTIONS)
+@njit(**OPTIONS)  # type: ignore[untyped-decorator]
 def diagonal_sums(x: Any, table: Any, out: Any) -> None:
     """``out[l, o, u, r] = sum_w x[l, table[o, w], table[u, w], r]``, for long rows r."""
     for l in range(x.shape[0]):
@@ -45,7 +45,7 @@ def diagonal_sums(x: Any, table: Any, out: Any) -> None:
                             target[r] += source[r]
 
 
-@njit(**OPTIONS)
+@njit(**OPTIONS)  # type: ignore[untyped-decorator]
 def last_diagonal_sums(x: Any, table: Any, runs: Any, out: Any) -> None:
     """``out[l, o, u] = sum_w x[l, table[o, w], table[u, w]]``.
 
@@ -70,7 +70,7 @@ def last_diagonal_sums(x: Any, table: Any, runs: Any, out: Any) -> None:
                             part[u] += source[u * step]
 
 
-@njit(**OPTIONS)
+@njit(**OPTIONS)  # type: ignore[untyped-decorator]
 def last_window_sums(x: Any, runs: Any, out: Any) -> None:
     """``out[l, o] = sum_w x[l, table[o, w]]``, with the runs of the table."""
     for l in range(x.shape[0]):
@@ -88,7 +88,7 @@ def last_window_sums(x: Any, runs: Any, out: Any) -> None:
                     part[u] += source[u * step]
 
 
-@njit(**OPTIONS)
+@njit(**OPTIONS)  # type: ignore[untyped-decorator]
 def products(x: Any, y: Any, rows: Any, columns: Any, places: Any, step: int, out: Any) -> None:
     """``out[b, r, l] = sum_c x[rows[b], c, p] y[columns[b], c, q]``.
 
@@ -121,7 +121,7 @@ def products(x: Any, y: Any, rows: Any, columns: Any, places: Any, step: int, ou
                 c += 3
 
 
-@njit(**OPTIONS)
+@njit(**OPTIONS)  # type: ignore[untyped-decorator]
 def sandwiches(x: Any, k: Any, y: Any, rows: Any, columns: Any, out: Any) -> None:
     """``out[b, h] = x[rows[b], h] k[b, h] y[columns[b], h]^T``."""
     half = np.empty((x.shape[2], y.shape[3]))
