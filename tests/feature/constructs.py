@@ -121,6 +121,58 @@ ADAMW = ADAM.replace("adam(lr = 0.1)", "adamw(lr = 0.1)").replace(
     "abc(0, 1/2, 1)", "abc(0, 1/2, 1) decay 2 * n"
 )
 
+CONVOLUTION = """
+width n
+size d = 2, T = 3
+input x : [T, d]
+target y : [1]
+param U : [2, n, d] abc(-1/2, 1/2, 0)
+param W : [2, n, n] abc(0, 1/2, 0)
+param V : [1, n] abc(1/2, 1/2, 0)
+def f(x):
+    h = tanh(conv1d(U, x, padding = same))
+    h = tanh(conv1d(W, h, padding = same))
+    return V @ mean(h, axis = 1)
+train:
+    loss = squared_error(f(x), y)
+    optimizer sgd(lr = 0.2)
+"""
+
+IMAGES = """
+width n
+size d = 2
+input x : [3, 3, d]
+target y : [1]
+param U : [2, 2, n, d] abc(-1/2, 1/2, 0)
+param W : [2, 2, n, n] abc(0, 1/2, 0)
+param V : [1, n] abc(1/2, 1/2, 0)
+def f(x):
+    h = relu(conv2d(U, x))
+    h = h + tanh(conv2d(W, h, padding = circular))
+    return V @ mean(h, axis = (1, 2))
+train:
+    loss = squared_error(f(x), y)
+    optimizer momentum(lr = 0.05, beta = 0.8, decay = 0.1, clip = 1)
+"""
+
+STACK = """
+width n
+size d = 3, L = 2
+input x : [d]
+target y : [1]
+param U : [n, d] abc(-1/2, 1/2, 0)
+param W : [L, n, n] abc(0, 1/2, 0)
+param V : [1, n] abc(1/2, 1/2, 0)
+def f(x):
+    h = U @ x
+    for l in 1..L:
+        h = h + (1/2) * (W[l].T @ tanh(h))
+    return V @ h
+train:
+    loss = squared_error(f(x), y)
+    optimizer sgd(lr = 0.1)
+"""
+
 #: Programs by name, with the shapes of their inputs and targets.
 PROGRAMS = {
     "rnn": (RNN, (3, 3), (1,)),
@@ -130,5 +182,8 @@ PROGRAMS = {
     "tied": (TIED, (3,), (1,)),
     "adam": (ADAM, (3,), (1,)),
     "adamw": (ADAMW, (3,), (1,)),
+    "convolution": (CONVOLUTION, (3, 2), (1,)),
+    "images": (IMAGES, (3, 3, 2), (1,)),
+    "stack": (STACK, (3,), (1,)),
     "cross entropy": (CROSS_ENTROPY, (3,), (3,)),
 }

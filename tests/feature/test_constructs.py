@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.feature.constructs import ADAM, PROGRAMS
+from tests.feature.constructs import ADAM, CONVOLUTION, PROGRAMS
 from tests.feature.programs import Data, deviations, extrapolated, module_of
 from tpc.diagnostics import TpcError
 from tpc.feature import feature_limit
@@ -22,8 +22,53 @@ def test_against_finite_widths(name: str) -> None:
     text, shape, targets = PROGRAMS[name]
     module, points = module_of(text), points_for(shape, targets)
     g, other = extrapolated(module, points, 3, width=48, seeds=24)
-    run = feature_limit(module).train(points, 3, particles=256, replicates=3)
+    run = feature_limit(module).train(points, 3, particles=512, replicates=3)
     assert np.abs(deviations(run.f, run.error, g, other, 1e-2)).max() < 4
+
+
+def test_matrices_of_one_weight_are_independent() -> None:
+    """Also of what is seen for the first time: unrelated images have no inner product."""
+    text = """
+width n
+size d = 3
+input x : [d]
+param U : [n, d] abc(-1/2, 1/2, 0)
+param W : [2, n, n] abc(0, 1/2, 0)
+def f(x):
+    h = U @ x
+    return n^-1 * dot(tanh(W[1] @ h), W[2] @ h + W[1] @ h)
+"""
+    x = np.random.default_rng(0).standard_normal((2, 3))
+    found = feature_limit(module_of(text)).train({"x": x}, 0, particles=4096, replicates=2).f[0]
+    points, weights = np.polynomial.hermite_e.hermegauss(40)
+    sizes = np.sqrt((x**2).sum(axis=1))[:, None]
+    expected = (np.tanh(sizes * points) * sizes * points) @ (weights / weights.sum())
+    np.testing.assert_allclose(found, expected, atol=0.05)
+
+
+def test_linear_convolutions_are_exact() -> None:
+    text = CONVOLUTION.replace("tanh(conv", "(conv")
+    points = points_for((3, 2), (1,))
+    limit = feature_limit(module_of(text))
+    assert limit.method == "linear"
+    run = limit.train(points, 2)
+    g, other = extrapolated(limit.module, points, 2, width=32, seeds=32)
+    assert not run.error.any()
+    assert np.abs(deviations(run.f, run.error, g, other, 1e-2)).max() < 4
+
+
+def test_muon_and_adafactor_on_kernels() -> None:
+    """Muon orthogonalises each position's matrix; adafactor's averages run over all of them."""
+    points = points_for((3, 2), (1,))
+    frozen = CONVOLUTION.replace("d] abc(-1/2, 1/2, 0)", "d] abc(-1/2, 1/2, 0) frozen")
+    muon = module_of(frozen.replace("sgd(lr = 0.2)", "muon(lr = 0.1)"))
+    g, other = extrapolated(muon, points, 2, width=48, seeds=24)
+    run = feature_limit(muon).train(points, 2, particles=400, replicates=3)
+    assert np.abs(deviations(run.f, run.error, g, other, 1e-2)).max() < 4
+    assert np.abs(run.f[2] - run.f[0]).max() > 0.1
+    adafactor = module_of(frozen.replace("sgd(lr = 0.2)", "adafactor(lr = 0.1)"))
+    with pytest.raises(TpcError, match="adafactor on a matrix with finite axes"):
+        feature_limit(adafactor).train(points, 1, particles=400, replicates=1)
 
 
 @pytest.mark.slow

@@ -22,7 +22,7 @@ PERCEPTRONS = [
     for layers in (1, 2, 3)
     for act in ("identity", "relu", "tanh", "erf", SQUARE)
 ] + [(1, act, True) for act in ("identity", "relu", "tanh", "erf", SQUARE)]
-CONSTRUCTS = ("rnn", "residual", "layer norm", "attention", "adam")
+CONSTRUCTS = ("rnn", "residual", "layer norm", "attention", "adam", "convolution", "images")
 
 
 @dataclass(frozen=True)

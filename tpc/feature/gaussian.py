@@ -46,10 +46,15 @@ class Side:
 
 
 class GaussianMatrix:
-    """An initial matrix of ``rows`` by ``columns`` entries of its space (see the module)."""
+    """An initial matrix of ``rows`` by ``columns`` entries of its space (see the module).
 
-    def __init__(self, space: Space, rows: int, columns: int, sigma: float) -> None:
-        self.space, self.sigma = space, sigma
+    ``place`` tells it from the other initial matrices of the space.
+    """
+
+    def __init__(
+        self, space: Space, rows: int, columns: int, sigma: float, place: tuple[int, ...]
+    ) -> None:
+        self.space, self.sigma, self.place = space, sigma, place
         self.forward, self.backward = Side(columns, rows), Side(rows, columns)
         # <e_i, p_j> and <g_j, q_i>, by side: what fresh images on that side must be orthogonal to
         self._cross = {True: np.zeros((0, 0)), False: np.zeros((0, 0))}
@@ -132,7 +137,7 @@ class GaussianMatrix:
             left = left - c * basis
             result = result + c * images
         norm = np.sqrt((left * left).sum(axis=1, keepdims=True) * weight)
-        stream = (key, len(memory), int(transposed))
+        stream = (key, len(memory), int(transposed), *self.place)
         images = self.space.borrow(side.images.entries, known, stream)
         memory.append((left / np.where(norm == 0.0, 1.0, norm), images))
         fresh: Array = result + norm * images

@@ -21,7 +21,6 @@ from tpc.ops.batch import BATCH_MEAN, BATCH_SUM, PER_SAMPLE
 from tpc.ops.input import INPUT
 from tpc.ops.param import PARAM, param
 from tpc.optimizers.settings import settings
-from tpc.scaling.characters import TRIVIAL, generator
 from tpc.simulate.training import noise, training_roots
 
 if TYPE_CHECKING:
@@ -55,10 +54,8 @@ class FeatureNetwork:
         self.weights: dict[str, Weight] = {}
         for number, (name, spec) in enumerate(module.params.items()):
             found = settings(module, name) if name in module.trained else None
-            signs = generator(number) if spec.init == "normal" else TRIVIAL
-            self.weights[name] = initial(
-                spec, self._shape(name, extents), found, space, signs, steps
-            )
+            shape = self._shape(name, extents)
+            self.weights[name] = initial(spec, shape, found, space, number, steps)
         self._plan = {
             name: weight.settings
             for name, weight in self.weights.items()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tpc.feature.family import Operand, members
 from tpc.feature.matrix import Matrix, Outer, expectation, rest_of_inner
 from tpc.feature.value import Value, combine, plus, rest_of_product, total, zero
 from tpc.ops.base import MissingRule
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from tpc.feature.context import FeatureContext
     from tpc.ir.node import Node
 
-Operand = Value | Matrix
 _NOTHING = np.empty(())
 
 
@@ -35,8 +35,8 @@ def square_norm(
 
 
 def _square(x: Operand, leaf: Node, context: FeatureContext) -> Value:
-    if isinstance(x, Matrix):
-        return _matrix(x, leaf, context)
+    if not isinstance(x, Value):
+        return total([_matrix(each, leaf, context) for each in members(x)])
     wide = leaf.type.sort > 0
     rest = rest_of_inner(x, x) if wide else rest_of_product(x, x)
     if x.power is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from math import prod
 from typing import TYPE_CHECKING, Literal
 
 from tpc.ir.node import Node, walk
@@ -21,6 +22,7 @@ from tpc.ops.repeat import REPEAT
 from tpc.ops.scale import SCALE
 from tpc.ops.stop_gradient import STOP_GRADIENT
 from tpc.ops.sum import SUM
+from tpc.ops.windows import FOLD
 from tpc.optimizers import optimizers
 
 if TYPE_CHECKING:
@@ -36,7 +38,7 @@ EXACT: tuple[Method, ...] = ("linear", "polynomial")
 
 #: Ops that are linear in vectors.
 LINEAR_OPS = (
-    ADD, APPLY, BATCH_MEAN, BATCH_SUM, PER_SAMPLE, CONTRACT, FILL, GATHER, SCATTER_ADD, INPUT,
+    ADD, APPLY, BATCH_MEAN, BATCH_SUM, PER_SAMPLE, CONTRACT, FILL, FOLD, GATHER, SCATTER_ADD, INPUT,
     MULTIPLY, PARAM, RATE, REPEAT, SCALE, STOP_GRADIENT, SUM,
 )  # fmt: skip
 
@@ -82,7 +84,7 @@ def _pointwise(node: Node) -> bool:
 def arguments(roots: Sequence[Node]) -> int:
     """Return how many vectors, for each sample, matrices act on in one evaluation of ``roots``."""
     return sum(
-        node.type.finite_count
+        _positions(node)
         for node in walk(roots)
         if node.op is CONTRACT and max(operand.type.sort for operand in node.operands) > 1
     )
@@ -90,12 +92,20 @@ def arguments(roots: Sequence[Node]) -> int:
 
 def updates(roots: Sequence[Node]) -> int:
     """Return how many outer products, for each sample, one training step adds to matrices."""
-    count = 0
-    for node in walk(roots):
-        if node.op is CONTRACT and node.type.sort > 1:
-            left, right = node.operands
-            count += min(left.type.finite_count, right.type.finite_count)
-    return count
+    return sum(
+        _positions(node) for node in walk(roots) if node.op is CONTRACT and node.type.sort > 1
+    )
+
+
+def _positions(node: Node) -> int:
+    """Return how many positions the finite axes of both operands of a contraction have."""
+    extents = {
+        label: dim.count
+        for operand, side in zip(node.operands, ("left", "right"), strict=True)
+        for label, dim in zip(node.attrs[side], operand.type.dims, strict=True)
+        if not dim.width
+    }
+    return int(prod(extents.values()))
 
 
 def live_vectors(roots: Sequence[Node], batched: bool) -> int:

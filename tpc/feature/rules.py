@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tpc.feature.family import Family, family, rearranged, spread
+from tpc.feature.family import Operand as Operand
 from tpc.feature.limits import settled
 from tpc.feature.matrix import Matrix, Outer
 from tpc.feature.value import Value, combine, join, largest, plus, zero
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
     from tpc.ops.base import Array
     from tpc.scaling.characters import Coset
 
-Operand = Value | Matrix
 STAGE = "feature-learning limit"
 
 
@@ -73,6 +74,8 @@ def added(node: Node, operands: Sequence[Operand], context: FeatureContext) -> O
     x, y = operands
     if isinstance(x, Matrix) and isinstance(y, Matrix):
         return x + y
+    if isinstance(x, Family) and isinstance(y, Family):
+        return x + y
     values = [_lifted(node, value, k, context) for k, value in enumerate(vectors(node, operands))]
     return join(values, lambda *arrays: evaluated(node, arrays, context))
 
@@ -92,8 +95,12 @@ def _lifted(node: Node, value: Value, position: int, context: FeatureContext) ->
 
 def moved(node: Node, operands: Sequence[Operand], context: FeatureContext) -> Operand:
     """Entries moved about, several operands put side by side, or axes summed over."""
-    if len(operands) == 1 and isinstance(operands[0], Matrix):
-        raise MissingRule(node, STAGE, "it moves the entries of a matrix")
+    matrices = [operand for operand in operands if not isinstance(operand, Value)]
+    if matrices:
+        found = rearranged(node, matrices) if len(matrices) == len(operands) else None
+        if found is None:
+            raise MissingRule(node, STAGE, "it moves the entries of a matrix")
+        return found
     values = vectors(node, operands)
     return join(values, lambda *arrays: evaluated(node, arrays, context))
 
@@ -101,7 +108,14 @@ def moved(node: Node, operands: Sequence[Operand], context: FeatureContext) -> O
 def transposed(node: Node, operands: Sequence[Operand], context: FeatureContext) -> Operand:
     """Return axes in another order; those of a matrix too."""
     (x,) = operands
-    return x.transposed if isinstance(x, Matrix) else moved(node, operands, context)
+    if isinstance(x, Matrix):
+        return x.transposed
+    found = moved(node, operands, context)
+    widths = node.operands[0].type.width_axes
+    kept = [axis for axis in node.attrs["order"] if axis in widths]
+    if isinstance(found, Family) and kept != sorted(kept):
+        return found.mapped(lambda matrix: matrix.transposed)
+    return found
 
 
 def looked_up(node: Node, operands: Sequence[Operand], context: FeatureContext) -> Operand:
@@ -112,6 +126,10 @@ def looked_up(node: Node, operands: Sequence[Operand], context: FeatureContext) 
 
 def repeated(node: Node, operands: Sequence[Operand], context: FeatureContext) -> Operand:
     """Return a value repeated along new axes."""
+    if not isinstance(operands[0], Value):
+        if any(dim.width for _, dim in node.attrs["axes"]):
+            raise MissingRule(node, STAGE, "a matrix is repeated along a width")
+        return spread(node, operands[0])
     (x,) = vectors(node, operands)
     if node.type.sort > 1:
         raise MissingRule(node, STAGE, "a vector is repeated as a matrix")
@@ -139,7 +157,8 @@ def filled(node: Node, context: FeatureContext) -> Operand:
     if node.type.sort > 1:
         if coefficient.is_zero:
             rows, columns = (shape[axis] for axis in node.type.width_axes)
-            return Matrix((rows, columns))
+            extents = [int(dim.count) for dim in node.type.dims if not dim.width]
+            return family(extents, [Matrix((rows, columns))] * node.type.finite_count)
         raise MissingRule(node, STAGE, "a matrix of equal entries")
     if coefficient.is_zero:
         return zero(np.empty(shape))
@@ -164,12 +183,14 @@ def multiplied(node: Node, operands: Sequence[Operand], context: FeatureContext)
     if isinstance(x, Value) and isinstance(y, Value):
         return combine(x, y, lambda a, b: evaluated(node, [a, b], context))
     for matrix, factor in ((x, y), (y, x)):
-        if isinstance(matrix, Matrix) and isinstance(factor, Value) and factor.array.ndim == 0:
-            if factor.is_zero:
-                return Matrix(matrix.shape)
-            return matrix.scaled(float(factor.array), factor.power or 0)
+        if isinstance(matrix, Value) or not isinstance(factor, Value) or factor.array.ndim:
+            continue
+        level = 0.0 if factor.is_zero else float(factor.array)
+        return matrix.scaled(level, factor.power or 0)
     if isinstance(x, Matrix) and isinstance(y, Matrix):
         return _entry_product(node, x, y)
+    if isinstance(x, Family) and isinstance(y, Family):
+        return x.joined(y, lambda a, b: _entry_product(node, a, b))
     raise MissingRule(node, STAGE, "entries of a matrix are multiplied by a vector's")
 
 
@@ -217,9 +238,9 @@ def raised(node: Node, operands: Sequence[Operand], context: FeatureContext) -> 
     """Return a power of every coordinate."""
     exponent: Fraction = node.attrs["exponent"]
     (x,) = operands
-    if isinstance(x, Matrix):
+    if not isinstance(x, Value):
         if exponent == 2:
-            return _entry_product(node, x, x)
+            return multiplied(node, [x, x], context)
         raise MissingRule(node, STAGE, "a power of the entries of a matrix")
     if x.power is None:
         if exponent < 0 or (x.rest is not None and exponent < 1):

@@ -69,7 +69,9 @@ class Sizes:
     def _pairs(self) -> int:
         """Return how many matrices have entries at pairs of particles."""
         return sum(
-            self.module.params[name].type.sort > 1 and optimizers()[line.name].kind == "entrywise"
+            self.module.params[name].type.finite_count
             for name in self.module.trained
             if (line := self.module.optimizer_of(name)) is not None
+            and self.module.params[name].type.sort > 1
+            and optimizers()[line.name].kind == "entrywise"
         )

@@ -22,10 +22,11 @@ import numpy as np
 
 from tpc.diagnostics import Diagnostic, TpcError
 from tpc.feature.blocks import Block
+from tpc.feature.family import Operand as Operand
 from tpc.feature.gaussian import GaussianMatrix
 from tpc.feature.matrix import Dense, Initial, Matrix, entries
 from tpc.feature.value import HALF, Exponent, Value, largest, plus, total, total_into, zero
-from tpc.scaling.characters import TRIVIAL, Coset, odd_span
+from tpc.scaling.characters import TRIVIAL, Coset, generator, odd_span
 
 if TYPE_CHECKING:
     from tpc.feature.space import Space
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from tpc.ops.base import Array
     from tpc.optimizers.settings import Settings
 
-Operand = Value | Matrix
 #: A factor, and the power of the width that goes with it.
 Clip = tuple[float, Fraction]
 UNCLIPPED: Clip = (1.0, Fraction(0))
@@ -286,12 +286,16 @@ def initial(
     shape: tuple[int, ...],
     settings: Settings | None,
     space: Space,
-    signs: Coset,
+    number: int,
     steps: int,
 ) -> Weight:
-    """Return a weight of a given shape (in entries of the space) at initialisation."""
+    """Return a weight of a given shape (in entries of the space) at initialisation.
+
+    ``number`` tells it from the program's other weights.
+    """
+    signs = generator(number) if spec.init == "normal" else TRIVIAL
     if spec.type.sort > 1:
-        return _initial_matrix(spec, settings, space, signs, shape, steps)
+        return _initial_matrices(spec, settings, space, signs, shape, number, steps)
     start = _initial_array(spec, shape, space, signs)
     if settings is not None and settings.optimizer.kind == "spectral":
         from tpc.feature.spectral import SpectralEntries
@@ -318,24 +322,48 @@ def _initial_array(spec: ParamSpec, shape: tuple[int, ...], space: Space, signs:
     return Value(spec.entry_std.value * array, -spec.entry_exponent.const, None, signs)
 
 
-def _initial_matrix(
+def _initial_matrices(
     spec: ParamSpec,
     settings: Settings | None,
     space: Space,
     signs: Coset,
     shape: tuple[int, ...],
+    number: int,
     steps: int,
 ) -> Weight:
-    if len(shape) != 2:
-        raise unsupported(spec, "a matrix with finite axes")
+    widths = spec.type.width_axes
+    rows, columns = (shape[axis] for axis in widths)
+    finite = tuple(extent for axis, extent in enumerate(shape) if axis not in widths)
+    if finite and settings is not None:
+        last = widths == (len(shape) - 2, len(shape) - 1)
+        kind = settings.optimizer.kind
+        if kind == "parameter_scaled" or (kind == "spectral" and not last):
+            raise unsupported(spec, f"{settings.optimizer.name} on a matrix with finite axes")
+    from tpc.feature.members import Members
+
+    found = []
+    for position in np.ndindex(*finite):
+        place = (number, *position)
+        found.append(_initial_matrix(spec, settings, space, signs, (rows, columns), place, steps))
+    return Members(spec, settings, finite, found) if finite else found[0]
+
+
+def _initial_matrix(
+    spec: ParamSpec,
+    settings: Settings | None,
+    space: Space,
+    signs: Coset,
+    shape: tuple[int, int],
+    place: tuple[int, ...],
+    steps: int,
+) -> Weight:
     if spec.init == "one":
         raise unsupported(spec, "a matrix of equal entries")
-    start = Matrix((shape[0], shape[1]))
+    start = Matrix(shape)
     if spec.init == "normal":
-        weight = GaussianMatrix(space, shape[0], shape[1], spec.entry_std.value)
-        start = Matrix(
-            start.shape, (Initial(weight, 1.0, HALF - spec.entry_exponent.const, signs),)
-        )
+        weight = GaussianMatrix(space, *shape, spec.entry_std.value, place)
+        power = HALF - spec.entry_exponent.const
+        start = Matrix(shape, (Initial(weight, 1.0, power, signs),))
     if settings is not None and settings.optimizer.kind == "spectral":
         from tpc.feature.spectral import SpectralMatrix
 

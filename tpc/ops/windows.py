@@ -17,6 +17,8 @@ from tpc.ops.scale import SCALE, scale
 if TYPE_CHECKING:
     from tpc.covariance.arrays import Value
     from tpc.covariance.engine import View
+    from tpc.feature.context import FeatureContext
+    from tpc.feature.rules import Operand
     from tpc.ir.node import Node
     from tpc.limit.forms import Form, Index
     from tpc.limit.moments import MomentContext
@@ -188,6 +190,11 @@ class Fold(Op):
         for extent in context.shape(node.operands[0].type):
             count *= extent
         return count
+
+    def feature(self, node: Node, operands: Sequence[Operand], context: FeatureContext) -> Operand:
+        from tpc.feature.rules import moved
+
+        return moved(node, operands, context)
 
 
 WINDOWS = Windows()
