@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from tpc.covariance.arrays import Quantity
 from tpc.covariance.engine import Engine
+from tpc.covariance.quiet import require_quiet_numbers
 from tpc.covariance.run import Run
 from tpc.ir.node import Node, walk
 from tpc.limit.contraction import weight_below
 from tpc.limit.kernels import moved_params, require_independence, step
+from tpc.limit.mixtures import require_no_scalars
 from tpc.limit.moment import LimitRefusal
 from tpc.ops.add import ADD
 from tpc.ops.base import MissingRule
@@ -81,14 +83,17 @@ def position_kernel(module: Module, kinds: tuple[str, ...]) -> PositionKernel:
         LimitRefusal: there is no such kernel.
     """
     output = module.output.node
+    require_no_scalars(output, module.params, tangent=False)
     _require_one_way(module)
     steps = {}
     if "ntk" in kinds:
         require_independence(module)
+        require_no_scalars(output, module.params, tangent=True)
         steps = {spec.name: step(module, spec) for spec in moved_params(module)}
     modes = output_modes(output)
     engine = Engine(module.params, steps)
     with deep_recursion():
+        require_quiet_numbers(engine, output, "ntk" in kinds)
         value = engine.cross.request(output, output, modes)
     roots = [_settled(value.kernel if k == "nngp" else value.tangent, output) for k in kinds]
     kept = tuple(int(d.count) for d, m in zip(output.type.dims, modes, strict=True) if m == "F")

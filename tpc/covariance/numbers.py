@@ -10,8 +10,9 @@ from tpc.covariance.expectations import Average
 from tpc.covariance.gaussians import law, require_gaussian
 from tpc.covariance.steps import Combine, Constant, Evaluate, Move, Multiply, Sums
 from tpc.covariance.values import Number, padded
-from tpc.limit.contraction import weight_below
+from tpc.limit.mixtures import averages
 from tpc.limit.moment import block_size, power_of
+from tpc.limit.numbers import vanishing_base
 from tpc.ops.add import ADD
 from tpc.ops.base import MissingRule
 from tpc.ops.contract import CONTRACT
@@ -59,19 +60,7 @@ class Numbers:
             return node.op in (INPUT, LITERAL, FILL)
         if all(self.is_number(operand) for operand in node.operands):
             return True
-        return self._averages(node)
-
-    def _averages(self, node: Node) -> bool:
-        """Whether a node sums values over a width."""
-        if node.op is SUM:
-            return any(node.operands[0].type.dims[axis].width for axis in node.attrs["axes"])
-        if node.op is not CONTRACT or any(weight_below(x) is not None for x in node.operands):
-            return False
-        x, out = node.operands[0], node.attrs["out"]
-        return any(
-            dim.width and label not in out
-            for label, dim in zip(node.attrs["left"], x.type.dims, strict=True)
-        )
+        return averages(node)
 
     def array(self, node: Node) -> Number:
         """Return the numbers of a node.
@@ -94,6 +83,8 @@ class Numbers:
         inner = [self.array(x) for x in node.operands]
         power, noise = self._power(node, inner)
         zeros = [n.quantity is None for n in inner]
+        if node.op is POWER and node.attrs["exponent"] != 2 and any(zeros):
+            raise vanishing_base(node)
         linear = isinstance(node.op, IndexMap) or node.op in (REPEAT, ADD, SUM)
         if inner and (all(zeros) if linear else any(zeros) and node.op in (MULTIPLY, CONTRACT)):
             return Number(None, noise)

@@ -21,6 +21,7 @@ from tpc.limit.contraction import readout_below, weight_below
 from tpc.limit.fluctuations import require_no_mixtures
 from tpc.limit.forms import Entry, Gaussian, Polynomial
 from tpc.limit.inner import inner
+from tpc.limit.mixtures import require_no_scalars
 from tpc.limit.moment import LimitRefusal, Moment, TooMany, require_quiet, scaled
 from tpc.limit.moments import MomentContext
 from tpc.ops.base import MissingRule
@@ -59,6 +60,7 @@ def derive(module: Module, kind: str) -> Kernels:
     """
     context = _context(module)
     output = module.output.node
+    require_no_scalars(output, module.params, tangent=False)
     kept, dropped = _axes(output, context)
     places = [_place(output, kept, p) for p in _positions(output, kept)]
     notes = (*notes_on.copies(output, dropped), *notes_on.masks(output), *notes_on.tied(context))
@@ -292,6 +294,7 @@ def _ntk(
                 raise LimitRefusal("an output of growing size has no tangent kernel", output)
             scalar = index(scalar, axis, place[axis])
         jacobians.append(gradient(scalar, [leaves[s.name] for s in used], per_sample=True))
+    require_no_scalars(output, module.params, tangent=True)
     entries: list[ex.Expression] = []
     parts: dict[str, ex.Expression] = {}
     for left, right in itertools.product(jacobians, jacobians):

@@ -93,17 +93,16 @@ def _mean(context: MomentContext, size: Coefficient, entries: tuple[Entry, ...])
     """``size * E[product]``, with the power of its fluctuations."""
     factors = tuple(Factor(*e, 0) for e in entries)
     found = scaled(context.expectation(factors, cross=False), size)
-    if not found.is_zero:
-        around = Moment(ex.number(0), Affine.of(0), found.power - HALF)
-        return total([found, around])
     power = size.power - HALF
     for e in entries:
+        if isinstance(context.form(e), Function):
+            continue  # its argument does not grow, so neither does it
         own = context.moment(e, e, cross=False)
         powers = [power_of(p) for p in (None if own.is_zero else own.power, own.noise) if p]
         if own.is_zero and own.noise is None:
             return found
         power = power + HALF * max(powers, default=Fraction(0))
-    return total([found, Moment(found.value, Affine.of(0), power)])
+    return total([found, Moment(ex.number(0), Affine.of(0), power)])
 
 
 def _bounded(moment: Moment, node: Node) -> ex.Expression:
@@ -135,15 +134,20 @@ def _applied(phi: Activation, inner: Moment, node: Node) -> Moment:
 
 def _root(inner: Moment, exponent: Fraction, node: Node) -> Moment:
     if inner.is_zero:
-        raise LimitRefusal(
-            "a quotient by, or a root of, a value that vanishes in the limit",
-            node,
-            "add a constant under the root (eps), or choose a parametrization in which it does not",
-        )
+        raise vanishing_base(node)
     value = ex.root(inner.value, exponent)
     power = inner.power * exponent
     noise = None if inner.noise is None else power + inner.noise - inner.power
     return Moment(value, power, noise)
+
+
+def vanishing_base(node: Node) -> LimitRefusal:
+    """Return the refusal of a negative or fractional power of something that vanishes."""
+    return LimitRefusal(
+        "a quotient by, or a root of, a value that vanishes in the limit",
+        node,
+        "add a constant under the root (eps), or choose a parametrization in which it does not",
+    )
 
 
 def _share(context: MomentContext, form: Share, node: Node) -> Moment:
