@@ -17,7 +17,7 @@ LONGEST = 400
 #: Layers of docs/internals.md, lowest first. A module may import from its own layer or a lower one.
 LAYERS = (
     ("version", "exact"),
-    ("diagnostics", "storage"),
+    ("diagnostics", "storage", "products"),
     ("syntax",),
     ("ir",),
     ("ops", "optimizers"),

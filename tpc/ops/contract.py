@@ -11,6 +11,7 @@ from tpc.ops.base import EvalContext, Op, OpTypeError, require_real, same_batch
 from tpc.ops.fill import constant, is_zero
 from tpc.ops.scale import SCALE, scale
 from tpc.ops.transpose import TRANSPOSE
+from tpc.products import matrix_product
 
 if TYPE_CHECKING:
     from tpc.covariance.arrays import Value
@@ -241,7 +242,9 @@ def _product(x: Array, y: Array, left: Labels, right: Labels, out: Labels) -> Ar
     if rows and columns and out.index(columns[0]) < out.index(rows[0]):
         return _product(y, x, right, left, out)  # the result is then contiguous in its own order
     extent = dict(zip(left, x.shape, strict=True)) | dict(zip(right, y.shape, strict=True))
-    matrix = _matrix(x, left, stacked, rows, summed) @ _matrix(y, right, stacked, summed, columns)
+    matrix = matrix_product(
+        _matrix(x, left, stacked, rows, summed), _matrix(y, right, stacked, summed, columns)
+    )
     order = stacked + rows + columns
     result = matrix.reshape([extent[label] for label in order])
     return result.transpose([order.index(label) for label in out])
