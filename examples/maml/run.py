@@ -10,7 +10,7 @@ import argparse
 import json
 import sys
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -35,7 +35,7 @@ TASKS, INNER_TEST, EPOCH = 32, 20, 100
 def main() -> None:
     options = arguments()
     data = tasks(options)
-    chosen = [row for row in ROWS if not options.rows or row.name in options.rows]
+    chosen = [varied(row, options) for row in ROWS if not options.rows or row.name in options.rows]
     with single_threaded_products():  # products are small: a second thread mostly waits
         for row, seed in product(chosen, range(options.seeds)):
             one(row, seed, data, options)
@@ -55,11 +55,19 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--tests", type=int, help="test tasks (500, or 4000 with --full)")
     parser.add_argument("--seeds", type=int, default=1, help="runs of each row")
     parser.add_argument("--rows", nargs="*", help=f"of {', '.join(row.name for row in ROWS)}")
+    parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="other settings")
+    parser.add_argument("--particles", type=int, help="samples of limits that are integrals")
     parser.add_argument("--size", type=int, default=28, help="pixels of a side")
     options = parser.parse_args()
     options.steps = options.steps or (10_000 if options.full else 1_000)
     options.tests = options.tests or (4_000 if options.full else 500)
     return options
+
+
+def varied(row: Row, options: argparse.Namespace) -> Row:
+    """Return a row with the settings and the number of samples that the user asks for."""
+    settings = {**row.settings, **dict(each.split("=", 1) for each in options.set)}
+    return replace(row, settings=settings, particles=options.particles or row.particles)
 
 
 def tasks(options: argparse.Namespace) -> dict[str, Characters]:
