@@ -281,6 +281,7 @@ def _ntk(
     for place in places:
         context.moment((output, place), (output, place), cross=False)
     _require_quiet_scores(context)
+    context.tangent = True
     moving = moved_params(module)
     leaves = {n.attrs["name"]: n for n in walk([output]) if weight_below(n) is n}
     used = [spec for spec in moving if spec.name in leaves]
@@ -305,7 +306,6 @@ def _ntk(
         ex.total(_shares(module, context, used, pair, False))
         for pair in itertools.product(jacobians, jacobians)
     ]
-    _require_quiet_scores(context)
     notes = (
         *notes,
         *notes_on.independence(sorted(readouts)),

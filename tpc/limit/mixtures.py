@@ -57,6 +57,8 @@ class _Laws:
         self.fixed: set[Node] = set()
         self.scalar: set[Node] = set()
         """What depends on scalars that stay random."""
+        self.finite: dict[Node, frozenset[str]] = {}
+        """The random weights without a width below a node."""
         self.mixed: set[Node] = set()
         """What is Gaussian given such scalars only."""
 
@@ -66,6 +68,10 @@ class _Laws:
         Raises:
             LimitRefusal: nothing follows from second moments.
         """
+        own = node.attrs["name"] if node.op is PARAM and not node.type.width_axes else None
+        self.finite[node] = frozenset(() if own is None else (own,)).union(
+            *(self.finite[x] for x in node.operands)
+        )
         over_width = averages(node)
         if over_width and any(x in self.scalar for x in node.operands):
             raise _refusal("an average over the width is taken of", node)
@@ -73,6 +79,7 @@ class _Laws:
             self.fixed.add(node)
             return
         self._require_moments(node)
+        self._require_new_weights(node)
         below = [x for x in node.operands if x in self.scalar]
         if below or not node.type.width_axes:
             self.scalar.add(node)
@@ -88,12 +95,25 @@ class _Laws:
             return self.params[node.attrs["name"]].init != "normal"
         return node.op is not BERNOULLI
 
+    def _require_new_weights(self, node: Node) -> None:
+        """Refuse a matrix without a width applied to what depends on it: no Gaussian at all."""
+        if node.op is not CONTRACT:
+            return
+        for x, y in (node.operands, node.operands[::-1]):
+            if weight_below(x) is not None and self.finite[x] & self.finite[y]:
+                raise _refusal("a weight without a width is applied again to", node)
+
     def _require_moments(self, node: Node) -> None:
         mixed = [x for x in node.operands if x in self.mixed]
         if not mixed or node.op in LINEAR or isinstance(node.op, IndexMap):
             return
         if node.op in (MULTIPLY, CONTRACT):
-            random = [x for x in node.operands if x in self.scalar and weight_below(x) is None]
+            held = node.op is CONTRACT  # its weight is drawn anew
+            random = [
+                x
+                for x in node.operands
+                if x in self.scalar and not (held and weight_below(x) is not None)
+            ]
             if len(random) < 2:
                 return
             raise _refusal("a product is taken of", node)

@@ -47,6 +47,8 @@ class MomentContext:
         self.fluctuating: dict[Entry, bool] = {}
         self.scores: set[Entry] = set()
         """Random scalar scores that were met."""
+        self.tangent = False
+        """Whether sums over the width that stay random only bound what is dropped (``noise``)."""
         self.centred: dict[Entry, bool] = {}
         self.singles: dict[Entry, Single | None] = {}
         self.opened: dict[tuple[Entry, Any], tuple[Entry, Any]] = {}
@@ -151,7 +153,7 @@ def too_many(count: int, node: Node) -> LimitRefusal:
 
 
 def _lifted(moment: Moment, side: int | None) -> Moment:
-    return moment if side is None else Moment(ex.at(side, moment.value), moment.power)
+    return moment if side is None else Moment(ex.at(side, moment.value), moment.power, moment.noise)
 
 
 def _normal(factors: Key) -> tuple[Key, int | None]:

@@ -91,7 +91,9 @@ def reduce(context: MomentContext, factors: Key) -> Rule:
 
 
 def _is_random_sum(context: MomentContext, factor: Factor) -> bool:
-    return factor.activation is None and fluctuations.fluctuates(context, factor.entry)
+    if factor.activation is not None or context.tangent:
+        return False
+    return fluctuations.fluctuates(context, factor.entry)
 
 
 def _opened(context: MomentContext, factor: Factor) -> Factor:
