@@ -152,3 +152,17 @@ def test_lazy_layers_drop_out(layers: int) -> None:
         for _ in range(5):
             f = f - 0.2 * kernel[0] @ (f - points["y"])
         np.testing.assert_allclose(run.f[-1], f, atol=1e-3)
+
+
+def test_single_precision() -> None:
+    """Samples are the same to seven digits; what is conditioned on earlier products needs more."""
+    limit, points = feature_limit(perceptron(1, "relu")), data()
+    double, single = (
+        limit.train(points, 20, particles=512, replicates=1, precision=each).f
+        for each in ("double", "single")
+    )
+    assert 0 < np.abs(single - double).max() < 1e-5
+    with pytest.raises(TpcError, match="single precision is for"):
+        feature_limit(perceptron(2, "relu")).train(points, 1, precision="single")
+    with pytest.raises(TpcError, match="double or single"):
+        limit.train(points, 1, precision="half")

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from tpc.feature.value import Value
 from tpc.ir.node import ordered
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from tpc.feature.context import FeatureContext
     from tpc.feature.rules import Operand
     from tpc.ir.node import Node
@@ -30,12 +33,22 @@ def evaluate(
     values: dict[Node, Operand] = {}
     for node in order:
         operands = [values[operand] for operand in node.operands]
-        values[node] = bound[node] if node in bound else node.op.feature(node, operands, context)
+        found = bound[node] if node in bound else node.op.feature(node, operands, context)
+        values[node] = _typed(found, context.space.dtype)
         for operand in node.operands:
             uses[operand] -= 1
             if not uses[operand]:
                 del values[operand]
     return tuple(values[root] for root in roots)
+
+
+def _typed(operand: Operand, dtype: np.dtype[Any]) -> Operand:
+    """Return samples in the precision of their space: one number in another would spread."""
+    if not isinstance(operand, Value) or operand.array.dtype.kind != "f":
+        return operand
+    if operand.array.dtype == dtype:
+        return operand
+    return operand.mapped(lambda array: array.astype(dtype))
 
 
 @lru_cache(maxsize=64)

@@ -146,7 +146,10 @@ class FeatureNetwork:
             elif node.op is INPUT:
                 name = node.attrs["name"]
                 random = self.module.inputs[name].role == "noise"
-                bound[node] = Value(noise(node, context.arrays) if random else data[name])
+                array = noise(node, context.arrays) if random else data[name]
+                if array.dtype.kind == "f":
+                    array = array.astype(self.space.dtype, copy=False)
+                bound[node] = Value(array)
         return evaluate(roots, bound, context)
 
     def _clips(self, gradients: Mapping[str, Operand], context: FeatureContext) -> dict[str, Clip]:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from math import prod
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
+from tpc.diagnostics import Diagnostic, TpcError
 from tpc.ir.node import Node, walk
 from tpc.ops.add import ADD
 from tpc.ops.apply import APPLY
@@ -50,6 +53,27 @@ def method(module: Module, roots: Iterable[Node]) -> Method:
         return "linear"
     matrices = any(node.op is PARAM and node.type.sort > 1 for node in nodes)
     return "particles" if matrices else "quasi"
+
+
+def dtype_of(precision: str, chosen: Method) -> np.dtype[Any]:
+    """Return the type of samples.
+
+    Raises:
+        TpcError: there is no such precision, or not for this way of evaluation.
+    """
+    if precision not in ("double", "single"):
+        said = f"`precision` is double or single, not {precision}"
+        raise TpcError(Diagnostic("E0927", said))
+    if precision == "single" and chosen != "quasi":
+        raise TpcError(
+            Diagnostic(
+                "E0927",
+                f"single precision is for programs evaluated by quasi, not by {chosen}",
+                help="what has initial matrices is conditioned on earlier products, which takes "
+                "double precision",
+            )
+        )
+    return np.dtype(np.float32 if precision == "single" else np.float64)
 
 
 def linear_steps(module: Module) -> bool:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -33,13 +33,14 @@ class Space(ABC):
 
     ``weight`` turns sums over entries into expectations per n positions; where entries weigh
     differently ``masses`` (size,) are their weights. ``cut`` is the relative size below which a
-    vector counts as linearly dependent on others.
+    vector counts as linearly dependent on others; ``dtype`` is the type of entries.
     """
 
     size: int
     weight: float
     cut: float
     masses: Array | None = None
+    dtype: np.dtype[Any] = np.dtype(float)
 
     def inner(self, x: Array, y: Array) -> Array:
         """Return the matrix of ``(1/n) sum_a x_ia y_ja`` of rows x (I, entries), y (J, entries)."""
@@ -114,9 +115,11 @@ class Known:
 class Particles(Space):
     """M samples of every Z (see the module)."""
 
-    def __init__(self, size: int, draws: Draws, cut: float = 1e-4) -> None:
+    def __init__(
+        self, size: int, draws: Draws, cut: float = 1e-4, dtype: np.dtype[Any] = Space.dtype
+    ) -> None:
         self.size, self.weight, self.cut = size, 1.0 / size, cut
-        self.draws = draws
+        self.draws, self.dtype = draws, dtype
 
     def fresh(self, count: int, extent: int, known: Known | None = None) -> Array:
         """Return moment-matched samples."""
@@ -132,11 +135,12 @@ class Particles(Space):
             if (needed := CROWD * (known.count + len(x))) > x.shape[1]:
                 raise TooFew(needed)
             x = known.remove(x, self.weight)
-        return whitened(x) if 4 * len(x) < x.shape[1] else x
+        found = whitened(x) if 4 * len(x) < x.shape[1] else x
+        return found.astype(self.dtype, copy=False)
 
     def constant(self, shape: tuple[int, ...], axis: int, level: float) -> Array:
         """Return equal samples."""
-        return np.full(shape, level)
+        return np.full(shape, level, dtype=self.dtype)
 
     def mean(self, x: Array, axis: int) -> Array:
         """Return the average over samples, times the count of the axis."""

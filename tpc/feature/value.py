@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 #: A power of the width; None stands for minus infinity: an exact zero.
 Exponent = Fraction | None
 HALF = Fraction(1, 2)
+_NONE = Fraction(0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,23 +60,32 @@ class Value:
 
 def zero(like: Array, rest: Exponent = None) -> Value:
     """Return the zero of the shape of an array, up to terms of size n^rest."""
-    return Value(np.zeros(like.shape), None, rest)
+    return Value(np.zeros(like.shape, like.dtype), None, rest)
 
 
-@lru_cache(maxsize=1 << 12)
 def plus(*powers: Exponent | int) -> Exponent:
     """Return the power of a product (None is absorbing: a factor is zero)."""
-    total = Fraction(0)
+    found: Exponent | int = _NONE
     for power in powers:
         if power is None:
             return None
-        total += power
-    return total
+        if power.numerator:  # most are zero, and sums of fractions take long
+            found = power if found is _NONE else _sum(found, power)
+    return found if isinstance(found, Fraction) else Fraction(found)
+
+
+@lru_cache(maxsize=1 << 12)
+def _sum(x: Fraction | int, y: Fraction | int) -> Fraction:
+    return Fraction(x) + y
 
 
 def largest(*powers: Exponent) -> Exponent:
     """Return the power of a sum."""
-    return max((power for power in powers if power is not None), default=None)
+    found: Exponent = None
+    for power in powers:
+        if power is not None and power is not found and (found is None or power > found):
+            found = power
+    return found
 
 
 def rest_of_product(x: Value, y: Value) -> Exponent:
@@ -95,9 +105,10 @@ def combine(x: Value, y: Value, function: Callable[[Array, Array], Array]) -> Va
 def join(values: list[Value], function: Callable[..., Array]) -> Value:
     """Return a linear function of several values: only those of the largest power are kept."""
     power = largest(*(value.power for value in values))
-    kept = [value if value.power == power else zero(value.array) for value in values]
+    same = [value.power is power or value.power == power for value in values]
+    kept = [x if at else zero(x.array) for x, at in zip(values, same, strict=True)]
     array = function(*(value.array for value in kept))
-    lower = [value.power for value in values if value.power != power]
+    lower = [x.power for x, at in zip(values, same, strict=True) if not at]
     rest = largest(*lower, *(value.rest for value in values))
     if power is None:
         return zero(array, rest)
