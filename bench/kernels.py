@@ -238,8 +238,8 @@ def bounds(compiled: Any, x: Any, runs: int) -> tuple[float, float]:
     limits = [compiled.limit("nngp"), compiled.limit("ntk")]
     kernels = joint(limits)
     module = load(limits[0].joint_source(limits[1:], kernels))
-    rows, columns = 16, 1024
-    small = CompiledWork(kernels, module, x[:rows], x[:columns], 1e-10)
+    small = CompiledWork(kernels, module, x[:16], x[:512], 1e-10)
+    rows, columns = small.rows, small.columns
     out = np.empty((small.entries, rows, columns))
     with small.running(rows) as band:
         band(0, rows, out, 0)
@@ -251,7 +251,8 @@ def bounds(compiled: Any, x: Any, runs: int) -> tuple[float, float]:
         small.prepared["right"],
         out,
     )
-    each, _, _ = least(lambda: module.pairs(0, 1, rows, 0, -rows, *arguments), 30 * runs)
+    given = (rows, 0, -rows, 0, columns, *arguments)
+    each, _, _ = least(lambda: module.pairs(*given), 30 * runs)
     cores = module.THREADS
     return wall, each / (rows * columns) * len(x) * (len(x) + 1) / 2 / cores
 

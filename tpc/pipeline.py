@@ -87,10 +87,16 @@ class Compilation:
         return self.module.with_exponents(exponents)
 
     def limit(self, kind: str) -> Limit:
-        """Return the kernel limit of a kind: nngp or ntk."""
+        """Return the kernel limit of a kind, nngp or ntk; it is derived once."""
         from tpc.limit import limit
 
-        return limit(self.module, kind)
+        if kind not in self._limits:
+            self._limits[kind] = limit(self.module, kind)
+        return self._limits[kind]
+
+    @cached_property
+    def _limits(self) -> dict[str, Limit]:
+        return {}
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ def test_stand_alone_module(tmp_path):
         if isinstance(node, ast.Import)
         for alias in node.names
     }
-    assert imported == {"contextlib", "math", "numpy", "os"}
+    assert imported == {"contextlib", "ctypes", "math", "numpy", "os", "threading"}
     assert "Sigma1 = <x, x'>" in text
     x = np.random.default_rng(0).standard_normal((4, 7))
     np.save(tmp_path / "x.npy", x)

@@ -1,45 +1,63 @@
-"""The part of generated modules that is the same in all: Gram matrices band by band.
+"""The part of generated modules that is the same in all: Gram matrices tile by tile.
 
-A *band* is some rows of the kernel. Its Gram matrices of the inputs are products of matrices
-(BLAS, on all cores); then every core computes rows of the recursion. Where the kernel is
-symmetric, only columns from a row's own on are computed, then mirrored.
+A *band* is some rows of the kernel; it is cut into *tiles*. Every core takes one tile after the
+other: the product of the inputs (BLAS, one thread), then the recursion while that is in the cache,
+then the mirror image. Where the kernel is symmetric, only tiles from the diagonal on are computed.
 """
 
+import ast
+import inspect
+
+from tpc.codegen.text import plain
+from tpc.runtime import blas
+
+
+def _blas() -> list[str]:
+    tree = ast.parse(inspect.getsource(blas)).body
+    kept = (ast.Assign, ast.FunctionDef)
+    return [ast.unparse(plain(node)) for node in tree if isinstance(node, kept)]
+
+
+BLAS = _blas()
+"""How BLAS is told to take one thread, as definitions."""
+
 ENGINE = '''\
-STRIP = 128  # rows that are multiplied at a time: less is wasted left of the diagonal
-
-
 @njit(**OPTIONS)
-def mirror(first, stride, top, height, left, source, result):
+def mirror(top, height, left, begin, end, source, result):
     """Copy rows top to top + height of source, right of the diagonal, to columns of result.
 
-    Row i of source is row ``left + i`` of the kernel.
+    Row i of source is row ``left + i`` of the kernel; only columns begin to end are copied.
     """
     block = 32
-    size = result.shape[1]
-    for side in range(left // block * block + first * block, size, stride * block):
-        for e in range(result.shape[0]):
-            for up in range(0, height, block):
-                for j in range(max(side, left + up), min(side + block, size)):
+    for e in range(result.shape[0]):
+        for up in range(0, height, block):
+            down = min(up + block, height)
+            for side in range(begin, end, block):
+                for j in range(max(side, left + up + 1), min(side + block, end)):
                     row = result[e, j]
-                    for i in range(up, min(up + block, height)):
-                        if left + i < j:
-                            row[left + i] = source[e, top + i, j]
+                    for i in range(up, min(down, j - left)):
+                        row[left + i] = source[e, top + i, j]
 
 
-def in_threads(pool, function, *arguments):
-    """Run ``function(first, stride, *arguments)`` on all cores: compiled code holds no lock."""
-    if pool is None:
-        function(0, 1, *arguments)
+def on_all_cores(pool, function, places):
+    """Call ``function(*place)`` for all places, each as soon as a core is free."""
+    if pool is None or len(places) == 1:
+        for place in places:
+            function(*place)
         return
-    jobs = [pool.submit(function, first, THREADS, *arguments) for first in range(THREADS)]
-    for job in jobs:
+    for job in [pool.submit(function, *place) for place in places]:
         job.result()
 
 
+@contextlib.contextmanager
 def workers():
-    """Return a pool of threads as a context, one per core (None for a single core)."""
-    return ThreadPoolExecutor(THREADS) if THREADS > 1 else contextlib.nullcontext()
+    """Yield a pool of threads, one per core (None for a single core); BLAS has one in each."""
+    with one_blas_thread():
+        if THREADS == 1:
+            yield None
+            return
+        with ThreadPoolExecutor(THREADS) as pool:
+            yield pool
 
 
 def prepare(X, X2=None, tolerance=TOLERANCE):
@@ -76,35 +94,56 @@ def prepare(X, X2=None, tolerance=TOLERANCE):
     }
 
 
+def tile_side(prepared):
+    """Return rows and columns of a tile: what it needs stays in the cache, all cores have some."""
+    longest = max(prepared["rows"], prepared["columns"])
+    most = min(TILE, math.isqrt(2**20 // max(len(prepared["grams"]), 1)))
+    return max(32, min(most, -(-longest // (7 * 32)) * 32))
+
+
 def workspace(prepared, height):
-    """Return buffers for the input Gram matrices of a band of so many rows."""
-    return [np.empty((height, prepared["columns"])) for _ in prepared["grams"]]
+    """Return buffers for the input Gram matrices of tiles in bands of a height, for each core."""
+    side, count = tile_side(prepared), len(prepared["grams"])
+    shape = (max(min(side, height), 1), side)
+    return [[np.empty(shape) for _ in range(count)] for _ in range(THREADS)]
 
 
-def band(prepared, first, last, result, top, buffers, pool=None):
+def band(prepared, first, last, result, top, buffers, pool=None, both=False):
     """Write rows first to last of the kernel to rows from ``top`` on of ``result``.
 
     ``result`` has shape (ENTRIES, rows, columns); where the kernel is symmetric only its entries
-    right of the diagonal are written, and those on it.
+    right of the diagonal are written, and those on it; with ``both`` also their mirror images.
     """
-    height = last - first
-    symmetric = prepared["symmetric"]
-    grams = [buffer[:height] for buffer in buffers]
-    for (multiply, a, b), gram in zip(prepared["grams"], grams):
-        for up in range(first, last, STRIP):
-            down, begin = min(up + STRIP, last), up if symmetric else 0
-            multiply(a[up:down], b[begin:], gram[up - first : down - first, begin:])
-    left = np.ascontiguousarray(prepared["left"][:, first:last])
-    series = [s[first:last] for s in prepared["left_series"]] + prepared["right_series"]
-    shift = first if symmetric else -height
-    if grams:
-        grams.append(np.ascontiguousarray(prepared["norms"][0][:, first:last]))
-        grams.append(prepared["norms"][1])
-    arguments = (*grams, prepared["tolerance"], left, prepared["right"], *series, result)
-    in_threads(pool, pairs, height, top, shift, *arguments)
+    symmetric, columns = prepared["symmetric"], prepared["columns"]
+    norms, series = prepared["norms"], prepared["left_series"]
+    side = tile_side(prepared)
+    free = list(buffers)
+
+    def tile(up, down, base, end):
+        own = free.pop()
+        for (multiply, a, b), gram in zip(prepared["grams"], own):
+            multiply(a[up:down], b[base:end], gram[: down - up, : end - base])
+        given = [*own]
+        if own:
+            given += [np.ascontiguousarray(norms[0][:, up:down]), norms[1]]
+        given += [prepared["tolerance"], np.ascontiguousarray(prepared["left"][:, up:down])]
+        given += [prepared["right"], *(s[up:down] for s in series), *prepared["right_series"]]
+        shift = up if symmetric else -side
+        pairs(down - up, top + up - first, shift, base, end, *given, result)
+        free.append(own)
+        if both:
+            mirror(top + up - first, down - up, up, base, end, result, result)
+
+    ups = range(first, last, side)
+    places = [
+        (up, min(up + side, last), base, min(base + side, columns))
+        for up in ups
+        for base in range(up if symmetric else 0, columns, side)
+    ]
+    on_all_cores(pool, tile, places or [(first, first, 0, 0)])  # an empty band compiles
     if prepared["own"] is not None:
         for entry, values in enumerate(prepared["own"]):
-            rows = np.arange(height)
+            rows = np.arange(last - first)
             result[entry, top + rows, first + rows] = values[first:last]
 
 
@@ -119,14 +158,9 @@ def evaluate(X, X2=None, tolerance=TOLERANCE, strict=True):
     prepared = prepare(X, X2, tolerance)
     rows, columns = prepared["rows"], prepared["columns"]
     result = np.empty((ENTRIES, rows, columns))
-    height = min(256, max(rows, 1))
-    buffers = workspace(prepared, height)
     with workers() as pool:
-        for first in range(0, rows, height):
-            last = min(first + height, rows)
-            band(prepared, first, last, result, first, buffers, pool)
-            if prepared["symmetric"]:
-                in_threads(pool, mirror, first, last - first, first, result, result)
+        both = prepared["symmetric"]
+        band(prepared, 0, rows, result, 0, workspace(prepared, rows), pool, both)
     if strict and np.isnan(result).any():
         raise ArithmeticError(f"an expectation was not computed to {tolerance:g}")
     if not AXES:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from tpc.codegen.engine import ENGINE
+from tpc.codegen.engine import BLAS, ENGINE
 from tpc.codegen.rows import Rows
 from tpc.codegen.schedule import Schedule, schedule
 from tpc.codegen.single import Single
@@ -37,8 +37,10 @@ _NUMPY_ONLY = {
 
 _HEADER = """\
 import contextlib
+import ctypes
 import math
 import os
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -48,7 +50,7 @@ from numba.extending import overload, register_jitable
 OPTIONS = {{"cache": True, "nogil": True, "error_model": "numpy"}}
 OPTIONS["fastmath"] = {{"contract", "nsz"}}
 THREADS = int(os.environ.get("NUMBA_NUM_THREADS") or os.cpu_count() or 1)
-COLUMNS = 1024  # of a row that are computed at a time: what they need stays in the cache
+TILE = 384  # rows and columns that are computed at a time, at most
 INPUTS = {inputs!r}  # shape of one sample, by input
 AXES = {kept!r}  # output axes that the kernel keeps
 TOLERANCE = {tolerance!r}
@@ -110,6 +112,7 @@ def module_source(
         main,
         describe,
         _prepare(plan, kernels, inputs),
+        *BLAS,
         ENGINE.rstrip(),
         _SAMPLES.rstrip(),
     ]
@@ -170,7 +173,7 @@ def _pairs(plan: Schedule, rows: Rows, single: Single) -> str:
     norms = ["norms1", "norms2"] if grams else []
     arguments = ", ".join([*grams, *norms, "tolerance", "left", "right", *series, "result"])
     calls = [
-        f"collinear_row(count, gram_{n}[i][low:high], norms1[{n}, i], "
+        f"collinear_row(count, gram_{n}[i][low - base : high - base], norms1[{n}, i], "
         f"norms2[{n}][low:high], SLACK[{n}])"
         for n, gram in enumerate(plan.grams)
         if not gram.left.tokens
@@ -185,19 +188,17 @@ def _pairs(plan: Schedule, rows: Rows, single: Single) -> str:
     ]
     body = "\n".join(f"    {line}" for line in [*calls, *stores])
     return (
-        f"@njit(**OPTIONS)\ndef one_row(i, top, low, high, rows, {arguments}):\n"
+        f"@njit(**OPTIONS)\ndef one_row(i, top, base, low, high, rows, {arguments}):\n"
         '    """Fill columns low to high of row i of a band; loops from 0 on are vectorised."""\n'
         "    count = high - low\n"
         f"{body}\n\n\n"
-        f"@njit(**OPTIONS)\ndef pairs(first, stride, height, top, shift, {arguments}):\n"
-        '    """Fill every stride-th row of a band, row i from column i + shift on."""\n'
-        f"    rows = np.empty(({max(rows.buffers, 1)}, COLUMNS))\n"
-        "    for low in range(max(shift, 0) // COLUMNS * COLUMNS, result.shape[2], COLUMNS):\n"
-        "        high = min(low + COLUMNS, result.shape[2])\n"
-        "        for i in range(first, height, stride):\n"
-        "            begin = max(low, i + shift)\n"
-        "            if begin < high:\n"
-        f"                one_row(i, top, begin, high, rows, {arguments})"
+        f"@njit(**OPTIONS)\ndef pairs(height, top, shift, base, end, {arguments}):\n"
+        '    """Fill columns base to end of a tile, row i from column i + shift on."""\n'
+        f"    rows = np.empty(({max(rows.buffers, 1)}, end - base))\n"
+        "    for i in range(height):\n"
+        "        low = max(base, i + shift)\n"
+        "        if low < end:\n"
+        f"            one_row(i, top, base, low, end, rows, {arguments})"
     )
 
 

@@ -81,7 +81,7 @@ class Rows:
     def row(self, e: ex.Expression) -> str:
         """Return where the row of a cross expression is found."""
         if e in self._grams:
-            return f"gram_{self._grams[e]}[i][low:high]"
+            return f"gram_{self._grams[e]}[i][low - base : high - base]"
         return f"rows[{self._buffer[e]}]"
 
     def value(self, e: ex.Expression) -> str:

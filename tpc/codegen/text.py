@@ -19,7 +19,7 @@ def _definitions(module: ModuleType) -> dict[str, ast.stmt]:
     found: dict[str, ast.stmt] = {}
     for statement in ast.parse(inspect.getsource(module)).body:
         if isinstance(statement, ast.FunctionDef):
-            found[statement.name] = _plain(statement)
+            found[statement.name] = plain(statement)
         elif isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
             found[statement.targets[0].id] = statement
         elif isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
@@ -30,7 +30,10 @@ def _definitions(module: ModuleType) -> dict[str, ast.stmt]:
     return {name: node for name, node in found.items() if name not in _IGNORED}
 
 
-def _plain(function: ast.FunctionDef) -> ast.FunctionDef:
+def plain(function: ast.stmt) -> ast.stmt:
+    """Return a statement without annotations, if it is a function."""
+    if not isinstance(function, ast.FunctionDef):
+        return function
     for argument in (*function.args.args, *function.args.kwonlyargs):
         argument.annotation = None
     if function.args.vararg is not None:

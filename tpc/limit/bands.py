@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 DType = Literal["float64", "float32"]
 TALLEST = 512
-"""Rows of a band at most: more make nothing faster."""
+"""Rows of a band at most that is copied to the result."""
+LARGEST = 3e10
+"""Floating-point operations of a band about: bands wait for their last tile, so not too few."""
 SHARE = 0.25
 """Share of the free memory that buffers may take by default."""
 LONG = 5.0
@@ -110,9 +112,10 @@ class Work(Protocol):
     columns: int
     entries: int
     symmetric: bool
-    row_bytes: int
-    """Bytes of buffers that a band needs per row, its result not counted."""
     flops: float
+
+    def buffers(self, height: int) -> int:
+        """Return the bytes of buffers for bands of so many rows, their result not counted."""
 
     def running(self, height: int) -> Any:
         """Return a context that yields ``band(first, last, result, top)`` for such bands."""
@@ -180,15 +183,18 @@ def planned(work: Work, output: int, direct: bool, options: Options) -> Plan:
     memory = options.memory
     if memory is None:
         memory = int(SHARE * available())
-    per_row = work.row_bytes + (0 if direct else 8 * work.entries * work.columns)
-    height = max(1, min(TALLEST, -(-work.rows // 4), memory // max(per_row, 1)))
+    copied = 0 if direct else 8 * work.entries * work.columns
+    height = min(work.rows, int(LARGEST * work.rows / max(work.flops, 1.0)))
+    height = max(1, height if direct else min(height, TALLEST, -(-work.rows // 4)))
+    if work.buffers(height) + height * copied > memory:
+        height = max(1, min(height, memory // max(work.buffers(1) + copied, 1)))
     return Plan(
         work.rows,
         work.columns,
         work.entries,
         work.symmetric,
         height,
-        height * per_row,
+        work.buffers(height) + height * copied,
         output,
         work.flops,
     )

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 MAX_COMPILED = 300
 """Recursions with more expressions per pair are evaluated directly."""
+WIDE = 512
+"""Columns that are mirrored at a time."""
 PAIRS = 4096
 """Pairs that are evaluated directly at a time."""
 Band = Callable[[int, int, Any, int], None]
@@ -146,7 +148,6 @@ class CompiledWork:
         self.columns: int = self.prepared["columns"]
         self.symmetric: bool = self.prepared["symmetric"]
         self.entries = len(kernels.entries)
-        self.row_bytes = 8 * self.columns * len(self.prepared["grams"])
         self.flops = self._flops()
         self._pool: Any = None
 
@@ -164,21 +165,32 @@ class CompiledWork:
     @contextmanager
     def running(self, height: int) -> Iterator[Band]:
         """Return a context that yields the function that computes bands."""
-        buffers = self.module.workspace(self.prepared, height)
+        given = self.module.workspace(self.prepared, height)
         with self.module.workers() as self._pool:
 
             def band(first: int, last: int, result: Any, top: int) -> None:
-                self.module.band(self.prepared, first, last, result, top, buffers, self._pool)
+                both = self.symmetric and result.shape[1] == self.rows
+                self.module.band(self.prepared, first, last, result, top, given, self._pool, both)
                 if self.prepared["right_series"]:
                     self._mend(first, last, result, top)
 
             yield band
 
+    def buffers(self, height: int) -> int:
+        """Return the bytes of the tiles that are computed at a time."""
+        side = self.module.tile_side(self.prepared)
+        count = self.module.THREADS * len(self.prepared["grams"])
+        return int(8 * count * side * min(side, height))
+
     def mirror(self, first: int, last: int, source: Any, top: int, result: Any) -> None:
-        """Copy a band's part right of the diagonal below it."""
-        self.module.in_threads(
-            self._pool, self.module.mirror, top, last - first, first, source, result
-        )
+        """Copy a band's part right of the diagonal below it, unless its tiles have done so."""
+        if source is result and first < last:
+            return
+        places = [
+            (top, last - first, first, begin, min(begin + WIDE, self.columns), source, result)
+            for begin in range(first, self.columns, WIDE)
+        ]
+        self.module.on_all_cores(self._pool, self.module.mirror, places)
 
     def _mend(self, first: int, last: int, result: Any, top: int) -> None:
         """Fill in the pairs whose series was too slow (NaN), by direct quadrature."""
@@ -197,6 +209,8 @@ class CompiledWork:
         values = _interpreted(self.kernels.entries, one, two, self.tolerance)
         for entry, value in enumerate(values):
             result[entry, top + rows, begin + columns] = value
+            if self.symmetric and result.shape[1] == self.rows:
+                result[entry, begin + columns, top + rows] = value
 
 
 class DirectWork:
@@ -213,7 +227,6 @@ class DirectWork:
         self.columns = len(next(iter(right.values())))
         self.symmetric = X2 is None and not kernels.kept
         self.entries = len(kernels.entries)
-        self.row_bytes = 0
         cross = sum(e.cross for e in ex.walk(kernels.entries))
         self.flops = 50.0 * cross * pairs(0, self.rows, self.columns, self.symmetric)
 
@@ -248,6 +261,10 @@ class DirectWork:
             values = _interpreted(self.kernels.entries, one, two, self.tolerance)
             for entry, value in enumerate(values):
                 result[entry, top + i, j] = value
+
+    def buffers(self, height: int) -> int:
+        """Arrays hold some pairs at a time, whatever the band."""
+        return 0
 
     def mirror(self, first: int, last: int, source: Any, top: int, result: Any) -> None:
         """Copy a band's part right of the diagonal below it."""

@@ -188,13 +188,21 @@ class Limit:
         return (path,)
 
     def joint_source(self, others: Sequence[Limit], kernels: Kernels) -> str:
-        """Return the generated module of several limits of one program in one pass."""
+        """Return the generated module of several limits of one program in one pass.
+
+        That of the last ones is kept.
+        """
         from tpc.codegen import module_source
 
         limits = (self, *others)
+        kept = self.__dict__.get("_joint")
+        if kept is not None and [*map(id, kept[0])] == [*map(id, limits)]:
+            return str(kept[1])
         inputs = {name: shape for each in limits for name, shape in each.inputs.items()}
         titles = ", ".join(each.title for each in limits)
-        return module_source(kernels, inputs, f"{titles}.", "", 1e-10)
+        source = module_source(kernels, inputs, f"{titles}.", "", 1e-10)
+        self.__dict__["_joint"] = (limits, source)
+        return source
 
     def evaluate(
         self,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from tpc.diagnostics import Diagnostic, TpcError
 from tpc.ir.node import walk
 from tpc.limit.bands import pairs
-from tpc.limit.equations import Equation
+from tpc.limit.equations import Equation, shorten
 from tpc.limit.kernels import Kernels, derive
 from tpc.limit.limit import Limit
 from tpc.limit.moment import LimitRefusal, TooMany
@@ -128,18 +128,29 @@ class PositionLimit(Limit):
         return False
 
     def module_text(self, tolerance: float) -> str:
-        """Refuse: there is no stand-alone module of arrays of positions yet.
+        """Return the plan as the text of a module that needs only NumPy and Numba.
 
         Raises:
-            TpcError: always.
+            TpcError: a step of the plan has no text.
         """
-        raise TpcError(
-            Diagnostic(
-                "E0964",
-                "kernels over many positions are not written as stand-alone modules yet",
-                help="evaluate them here: program.limit(...).evaluate(X), tpc run --kind",
-            )
-        )
+        from tpc.covariance.standalone import standalone
+        from tpc.covariance.written import Unwritable
+
+        lines = [
+            each if isinstance(each, str) else f"{each.name} = {each.text}"
+            for each in shorten(self.equations)
+        ]
+        text = "\n".join(f"    {line}" for line in lines)
+        try:
+            return standalone(self.positions, f"{self.title}.", text, tolerance)
+        except Unwritable as error:
+            raise TpcError(
+                Diagnostic(
+                    "E0964",
+                    f"this kernel over many positions is not written as a module: {error}",
+                    help="evaluate it here: program.limit(...).evaluate(X), tpc run --kind",
+                )
+            ) from error
 
     def to_json(self) -> dict[str, Any]:
         """Return what ``tpc derive --json`` prints."""
@@ -151,8 +162,6 @@ class PositionLimit(Limit):
 
 class PositionWork:
     """Bands over arrays of positions, block by block on all cores."""
-
-    row_bytes = 0
 
     def __init__(self, limits: Sequence[PositionLimit], X: Any, X2: Any, tolerance: float) -> None:
         from tpc.covariance import Run
@@ -193,6 +202,10 @@ class PositionWork:
                 self.run.pairs(first + rows, columns, put)
 
         yield band
+
+    def buffers(self, height: int) -> int:
+        """Blocks of pairs have buffers of about one size, whatever the band."""
+        return 0
 
     def mirror(self, first: int, last: int, source: Any, top: int, result: Any) -> None:
         """Copy a band's part right of the diagonal below it."""
