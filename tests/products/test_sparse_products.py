@@ -34,7 +34,8 @@ def test_either_factor_may_be_sparse(
 ) -> None:
     monkeypatch.setattr(choose, "LARGE", 1)
     factors = [sparse(60, 70, 1.0, 0), sparse(70, 80, 1.0, 1)]
-    factors[side] = sparse(*factors[side].shape, density, 2)
+    rows, columns = factors[side].shape
+    factors[side] = sparse(rows, columns, density, 2)
     x, y = factors
     for a in (x, np.asfortranarray(x)):
         for b in (y, np.asfortranarray(y)):
@@ -43,10 +44,13 @@ def test_either_factor_may_be_sparse(
 
 def test_sampling_finds_what_is_sparse(monkeypatch: pytest.MonkeyPatch) -> None:
     taken = []
+
+    def noted(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        taken.append(x.shape)
+        return np.asarray(x @ y)
+
     monkeypatch.setattr(choose, "LARGE", 1)
-    monkeypatch.setattr(
-        "tpc.products.sparse.sparse_product", lambda x, y: taken.append(x.shape) or x @ y
-    )
+    monkeypatch.setattr("tpc.products.sparse.sparse_product", noted)
     dense = sparse(100, 200, 1.0, 0)
     matrix_product(sparse(50, 100, 0.15, 1), dense)
     matrix_product(dense.T, sparse(100, 50, 0.15, 1))

@@ -65,7 +65,7 @@ def zero(like: Array, rest: Exponent = None) -> Value:
 
 def plus(*powers: Exponent | int) -> Exponent:
     """Return the power of a product (None is absorbing: a factor is zero)."""
-    found: Exponent | int = _NONE
+    found: Fraction | int = _NONE
     for power in powers:
         if power is None:
             return None

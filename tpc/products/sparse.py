@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy"}
 #: Columns of the result that are computed together: their rows stay in the cache.
-_COLUMNS = 512
+_COLUMNS = 1024
 
 
 def sparse_product(x: Array, y: Array) -> Array:
