@@ -21,8 +21,11 @@ if TYPE_CHECKING:
 
     Numbers = NDArray[np.float64]
 
-CACHE = 131_072
-"""Numbers that the arrays of one block may hold together where they can be that few (1 MB)."""
+CACHE = 2_097_152
+"""Numbers that the arrays of one block may hold together where they can be that few (16 MB).
+
+Short blocks that stay in a core's own cache are slower: the threads wait for each other's Python.
+"""
 MOST = 4096
 """Pairs per block at most."""
 
