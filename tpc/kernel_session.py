@@ -16,10 +16,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tpc.diagnostics import Diagnostic, TpcError
+from tpc.ir.node import walk
+from tpc.ops.batch import batch_mean
+from tpc.ops.cross_entropy import cross_entropy
+from tpc.ops.input import INPUT
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from tpc.diagnostics import Span
+    from tpc.ir.module import Module
     from tpc.limit import Limit
 
 Batch = Mapping[str, Any]
@@ -30,6 +36,8 @@ _ROWS = 4096
 @dataclass(frozen=True)
 class Meta:
     """Settings of first-order MAML: cross-entropy, its gradients summed over the tasks.
+
+    They replace the learning rate of the network's own program, which therefore is to be one.
 
     ``inner`` is the step within a task, ``inner_steps`` their number; ``rate`` the meta learning
     rate; the norm of the summed gradient is bounded by ``clip`` (None: not).
@@ -49,10 +57,12 @@ class KernelSession:
     .Tasks` gives them.
 
     Raises:
-        TpcError: the kernel has axes besides samples.
+        TpcError: the program's loss is not the cross-entropy of its output, its optimizer is not
+            plain gradient descent of rate one, or the kernel has axes besides samples.
     """
 
     def __init__(self, limit: Limit, ways: int, meta: Meta | None = None) -> None:
+        _check(limit.module)
         self.limit, self.ways, self.meta = limit, ways, meta or Meta()
         self.method = limit.kind
         self.steps_done = 0
@@ -164,6 +174,50 @@ class KernelSession:
             coefficients = np.concatenate([self._coefficients.pop(), coefficients])
         self._rows.append(rows)
         self._coefficients.append(coefficients)
+
+
+def _check(module: Module) -> None:
+    """Check that a program says what rows do.
+
+    Raises:
+        TpcError: it says something else.
+    """
+    if not _has_cross_entropy(module):
+        raise _unlike("its loss is not the cross-entropy of its output and its target")
+    for name in module.trained:
+        line, spec = module.optimizer_of(name), module.params[name]
+        if line is None:
+            continue
+        given = {key: value for key, value in line.options.items() if value is not None}
+        if line.name != "sgd" or set(given) > {"lr"} or spec.decay is not None:
+            raise _unlike(f"`{name}` is not trained by plain gradient descent", line.span)
+        if spec.rate is not None or str(given.get("lr")) != "1":
+            raise _unlike(f"the learning rate of `{name}` is not one", line.span)
+
+
+def _has_cross_entropy(module: Module) -> bool:
+    """Whether the loss is the samples' mean cross-entropy: equal graphs are one object."""
+    targets = [spec for spec in module.inputs.values() if spec.role == "target"]
+    if len(module.outputs) != 1 or len(targets) != 1:
+        return False
+    (output,), (target,) = module.outputs, targets
+    leaves = [node for node in walk([module.loss]) if node.op is INPUT] if module.loss else []
+    labels = [node for node in leaves if node.attrs["name"] == target.name]
+    if len(labels) != 1 or labels[0].type.dims != output.node.type.dims:
+        return False
+    return module.loss is batch_mean(cross_entropy.build(f=output.node, y=labels[0]))
+
+
+def _unlike(what: str, span: Span | None = None) -> TpcError:
+    return TpcError(
+        Diagnostic(
+            "E0938",
+            f"few-shot rows cannot follow this program: {what}",
+            span,
+            help="write `loss = cross_entropy(f(x), y)` and `optimizer sgd(lr = 1)`; "
+            "the steps' sizes and the bound on the norm are those of Meta",
+        )
+    )
 
 
 def _joined(parts: list[np.ndarray]) -> np.ndarray:

@@ -15,10 +15,11 @@ from tpc.storage import write_arrays
 if TYPE_CHECKING:
     import numpy as np
 
+    from tpc.kernel_session import KernelSession
     from tpc.session import Session
 
 Batches = Callable[[int], Mapping[str, Any]]
-Score = Callable[["Session"], float]
+Score = Callable[[Any], float]
 Progress = Callable[[int, int], None]
 #: Seconds between two states on disk.
 EVERY = 30.0
@@ -26,12 +27,17 @@ EVERY = 30.0
 
 @dataclass
 class StreamRun:
-    """What a run has seen: ``loss`` after each step, ``scores`` by step, and the ``best`` step."""
+    """What a run has seen: ``loss`` after each step, ``scores`` by step, and the ``best`` step.
+
+    ``cpu`` are the seconds of CPU time that steps and scores took, those of earlier parts of a run
+    that was continued included.
+    """
 
     steps: int
     loss: list[float] = field(default_factory=list)
     scores: dict[int, float] = field(default_factory=dict)
     best: int = 0
+    cpu: float = field(default=0.0, compare=False)
 
     @property
     def done(self) -> int:
@@ -40,7 +46,7 @@ class StreamRun:
 
 
 def train_stream(
-    session: Session,
+    session: Session | KernelSession,
     batches: Batches,
     steps: int,
     *,
@@ -65,6 +71,7 @@ def train_stream(
     """
     run = _Stream(session, StreamRun(steps), checkpoint, f"{steps} {every} {request}")
     run.resume()
+    run.began = time.process_time() - run.seen.cpu
     next_save = time.monotonic() + save_every
     try:
         for step in range(run.seen.done, steps):
@@ -80,6 +87,7 @@ def train_stream(
         if session.steps_done == run.seen.done:
             run.save()
         raise
+    run.seen.cpu = time.process_time() - run.began
     if run.best_state:
         session.restore(run.best_state)
     if checkpoint is not None:
@@ -90,9 +98,11 @@ def train_stream(
 class _Stream:
     """A run, its best state, and its file."""
 
-    def __init__(self, session: Session, seen: StreamRun, path: Path | None, request: str) -> None:
+    def __init__(
+        self, session: Session | KernelSession, seen: StreamRun, path: Path | None, request: str
+    ) -> None:
         self.session, self.seen, self.path, self._request = session, seen, path, request
-        self.best_state = b""
+        self.best_state, self.began = b"", 0.0
 
     def scored(self, value: float) -> None:
         """Take note of a score, and of the state where it is the best so far."""
@@ -108,6 +118,7 @@ class _Stream:
         if self.path is None:
             return
         seen = self.seen
+        seen.cpu = time.process_time() - self.began
         write_arrays(
             self.path,
             {
@@ -115,6 +126,7 @@ class _Stream:
                 "state": _bytes(self.session.state()),
                 "best_state": _bytes(self.best_state),
                 "best": np.array(seen.best),
+                "cpu": np.array(seen.cpu),
                 "loss": np.array(seen.loss),
                 "scored": np.array(list(seen.scores), dtype=np.int64),
                 "scores": np.array(list(seen.scores.values())),
@@ -134,7 +146,7 @@ class _Stream:
                 raise self._refused("is of another run")
             self.session.restore(found["state"].tobytes())
             self.best_state = found["best_state"].tobytes()
-            self.seen.best = int(found["best"])
+            self.seen.best, self.seen.cpu = int(found["best"]), float(found["cpu"])
             self.seen.loss = [float(x) for x in found["loss"]]
             pairs = zip(found["scored"], found["scores"], strict=True)
             self.seen.scores = {int(step): float(value) for step, value in pairs}

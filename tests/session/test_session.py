@@ -13,7 +13,7 @@ from tpc.feature import feature_limit
 from tpc.fewshot import accuracy
 from tpc.kernel_session import KernelSession, Meta
 from tpc.session import Session
-from tpc.streaming import train_stream
+from tpc.streaming import StreamRun, train_stream
 
 FOLDER = Path(__file__).resolve().parents[2] / "examples" / "maml"
 SMALL = {"d": 12, "tasks": 8}
@@ -35,7 +35,7 @@ def tasks(seed: int = 0) -> Tasks:
 
 def softmax(z: np.ndarray) -> np.ndarray:
     e = np.exp(z - z.max(axis=-1, keepdims=True))
-    return e / e.sum(axis=-1, keepdims=True)
+    return np.asarray(e / e.sum(axis=-1, keepdims=True))
 
 
 class Corollary:
@@ -142,6 +142,26 @@ def test_rows_are_what_wide_networks_do(kind: str, name: str) -> None:
     assert np.abs(found - limit).max() < 0.25 * np.abs(limit - before).max()
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        ("cross_entropy(f(x), y)", "mse(f(x), y)", "loss is not the cross-entropy"),
+        ("cross_entropy(f(x), y)", "2 * cross_entropy(f(x), y)", "loss is not the cross-entropy"),
+        ("cross_entropy(f(x), y)", "cross_entropy(2 * f(x), y)", "loss is not the cross-entropy"),
+        ("sgd(lr = 1)", "sgd(lr = 1/2)", "learning rate of `U` is not one"),
+        ("sgd(lr = 1)", "sgd(lr = 1, decay = 1/10)", "plain gradient descent"),
+        ("sgd(lr = 1)", "sgd(lr = 1, clip = 1/2)", "plain gradient descent"),
+        ("sgd(lr = 1)", "momentum(lr = 1)", "plain gradient descent"),
+    ],
+)
+def test_rows_refuse_other_programs(old: str, new: str, why: str) -> None:
+    text = (FOLDER / "network.tp").read_text()
+    assert old in text
+    kernel = tpc.compile(text=text.replace(old, new)).with_(d=12).kernel_limit("nngp")
+    with pytest.raises(tpc.TpcError, match=why):
+        KernelSession(kernel, 5)
+
+
 @pytest.mark.parametrize("name", ["linear", "relu"])
 def test_classes_of_the_programs(name: str) -> None:
     assert program(name).classify().kind == "feature"
@@ -169,7 +189,9 @@ def test_a_run_that_was_stopped_continues(kind: str, tmp_path: Path) -> None:
         if done == 7:
             raise KeyboardInterrupt
 
-    def run(found: Session | KernelSession, path: Path | None, progress: object = None) -> object:
+    def run(
+        found: Session | KernelSession, path: Path | None, progress: object = None
+    ) -> StreamRun:
         return train_stream(
             found, lambda k: tasks().batch(k, 8), 12, score=score, every=3,
             checkpoint=path, request="one", progress=progress,  # type: ignore[arg-type]
@@ -180,11 +202,13 @@ def test_a_run_that_was_stopped_continues(kind: str, tmp_path: Path) -> None:
     path = tmp_path / "state.npz"
     with pytest.raises(KeyboardInterrupt):
         run(session(), path, stop)
-    assert path.exists()
+    before = float(np.load(path)["cpu"])
     with pytest.raises(tpc.TpcError, match="another run"):
         train_stream(session(), lambda k: tasks().batch(k, 8), 12, checkpoint=path, request="two")
     continued = session()
-    assert run(continued, path) == straight
+    found = run(continued, path)
+    assert found == straight
+    assert found.cpu > before > 0.0
     assert not path.exists()
     assert continued.state() == whole.state()
 

@@ -66,4 +66,12 @@ CODES = (
         "up by integer inputs, vectors may only be combined linearly, and the optimizer must be "
         "gradient descent without a bound on the norm.",
     ),
+    Code(
+        "E0938",
+        "a program that few-shot rows do not follow",
+        "In the kernel regime first-order MAML is carried out on rows of a kernel, with the "
+        "cross-entropy of the output and with steps whose sizes the session is given. A network "
+        "whose program has another loss, another optimizer than plain gradient descent, or a "
+        "learning rate of its own other than one would be trained in another way than it says.",
+    ),
 )
