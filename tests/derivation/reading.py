@@ -193,6 +193,8 @@ class Reading:
                 return pairs.mean(axis=1)
             case Entry(name="sign", arguments=(inside,)):
                 return np.sign(self.expression(inside, bound))
+            case Entry(name="min", arguments=(first, second)):
+                return np.minimum(self.expression(first, bound), self.expression(second, bound))
             case Image(part="hat"):
                 place = self._drawn(factor, bound)
                 return self.hats[factor.weight, factor.transposed][place][1]

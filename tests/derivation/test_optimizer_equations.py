@@ -51,9 +51,12 @@ def assert_read(
         ("momentum(lr = 0.6, beta = 0.6, decay = 0.3)", ("t",)),
         ("momentum(lr = 0.6, beta = 0.6, decay = 0.3)", ("0", "1")),
         ("sgd(lr = 0.8, decay = 0.5)", ("t",)),
+        ("sgd(lr = 4, clip = 1/4)", ("t",)),
+        ("sgd(lr = 4, clip = 1/4)", ("0", "1")),
+        ("momentum(lr = 1, beta = 0.5, clip = 1/2)", ("t",)),
     ],
 )
-def test_momentum_and_decay(optimizer: str, sections: tuple[str, ...]) -> None:
+def test_momentum_decay_and_clipping(optimizer: str, sections: tuple[str, ...]) -> None:
     assert_read(perceptron(2, "tanh", d=2, optimizer=optimizer), 8_000, 3, sections)
 
 
@@ -95,7 +98,11 @@ def test_entries_act_by_an_independent_copy() -> None:
 
 @pytest.mark.parametrize(
     ("name", "optimizer"),
-    [("momentum", "momentum(lr = 0.1, decay = 0.1)"), ("adam", "adam(lr = 0.1)")],
+    [
+        ("momentum", "momentum(lr = 0.1, decay = 0.1)"),
+        ("adam", "adam(lr = 0.1)"),
+        ("clip", "sgd(lr = 0.1, clip = 1)"),
+    ],
 )
 def test_golden_files(name: str, optimizer: str, golden: Golden) -> None:
     entrywise = name == "adam"
@@ -115,6 +122,16 @@ def test_weights_with_numbers_of_their_own() -> None:
     assert {"beta_U = 1/2", "beta_V = 9/10"} <= set(notes)
 
 
+@pytest.mark.parametrize(("bound", "factor"), [("n", "1"), ("1", "min(1, bound 1/norm(t))")])
+def test_bounds_of_the_order_of_the_norm_act(bound: str, factor: str) -> None:
+    found = lines(perceptron(1, d=1, optimizer=f"sgd(lr = 0.1, clip = {bound})"), "t")
+    assert found["clip(t)"] == factor
+    assert ("norm(t)" in found) == (bound == "1")
+    assert found["Z[V(t+1)]"].startswith("Z[V(t)] - eta sum_j clip(t) chi(t,j)")
+
+
 def test_what_has_no_equation_is_named() -> None:
-    with pytest.raises(TpcError, match="bound on gradients of `U`"):
-        derivation(perceptron(1, optimizer="sgd(lr = 0.1, clip = 1)"))
+    with pytest.raises(TpcError, match="bound on gradients below their order of `U`"):
+        derivation(perceptron(1, optimizer="sgd(lr = 0.1, clip = n^(-1/2))"))
+    with pytest.raises(TpcError, match="optimizer muon of"):
+        derivation(perceptron(2, optimizer="muon(lr = 0.1)"))

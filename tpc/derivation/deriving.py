@@ -18,7 +18,8 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from tpc.derivation.optimizing import Line, Stepping, refused
+from tpc.derivation.clipping import bounds
+from tpc.derivation.optimizing import Line, Stepping
 from tpc.derivation.powers import Powers, powers
 from tpc.derivation.products import dot_part
 from tpc.derivation.sheet import Grown, Sheet
@@ -50,7 +51,7 @@ from tpc.exact import Constant
 from tpc.feature.matrix import Dense, Matrix
 from tpc.feature.value import Exponent, Value, plus
 from tpc.ops.param import PARAM
-from tpc.optimizers.settings import Settings, settings
+from tpc.optimizers.settings import settings
 
 if TYPE_CHECKING:
     from tpc.ir.module import Module
@@ -82,9 +83,12 @@ class Recursion:
 
     def __init__(self, module: Module) -> None:
         self.module = module
-        self.plan = {name: found for name in module.trained if (found := _settings(module, name))}
+        self.plan = {name: found for name in module.trained if (found := settings(module, name))}
         self.rates = {name: each.rate.constant for name, each in self.plan.items()}
         self.stepping = self._stepping()
+        self.bounds = bounds(self.stepping)
+        for name, bound in self.bounds.items():
+            self.stepping[name] = replace(self.stepping[name], clip=bound.name)
         self.vocabulary = Vocabulary(module)
         self.powers: Powers = powers(module)
         first = self._walk(None, {}, ())
@@ -143,6 +147,8 @@ class Recursion:
             if not each.plain:
                 at = NOW if time is None else step(time)
                 factor, sign = each.coefficient("c", at, past), each.multiplier()
+            if each.clip:
+                sheet = sheet.by(Symbol(each.clip, "scalar", walk.now))
             moved = sheet.at({walk.now: past}, *labels, factor=factor)
             found[name] = moved.scaled(sign, size)
         return found
@@ -188,6 +194,9 @@ class Recursion:
 
     def _weights(self, section: str, walk: Walk) -> Iterator[Equation]:
         """The next value of every weight, and the optimizer's variables."""
+        for bound in dict.fromkeys(self.bounds.values()):
+            for line in bound.equations(walk, self.vocabulary.gradients):
+                yield Equation(section, *line)
         for name, leaf in self.leaves().items():
             each = self.stepping.get(name)
             if each is None or (self.powers.of(leaf) is None and leaf.type.sort < 2):
@@ -222,6 +231,7 @@ class Recursion:
         if not self._moves(each.name, node, leaf):
             return Equation(section, left, right, "step vanishes")
         gradient = walk.entry(node, walk.axes[leaf])
+        gradient = each.clipped(gradient, walk.now)
         moved = right + gradient.by(each.eta).scaled(-each.multiplier())
         return Equation(section, left, moved, "SGD update")
 
@@ -347,15 +357,3 @@ def _meaning(name: str, node: Node, constant: Constant, power: Fraction, what: s
 
 def _has_mean(x: Expression) -> bool:
     return any(isinstance(f, (Mean, Slope)) for t in x.terms for f in t.factors)
-
-
-def _settings(module: Module, name: str) -> Settings | None:
-    """Return how a weight is trained.
-
-    Raises:
-        TpcError: gradients are bounded, for which there is no equation.
-    """
-    found = settings(module, name)
-    if found is not None and found.clip is not None:
-        raise refused(module, name, "a bound on gradients")
-    return found

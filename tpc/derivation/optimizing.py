@@ -46,7 +46,8 @@ Line = tuple[Symbol, Expression, str]
 class Stepping:
     """How one weight moves: its settings, and the symbols for their numbers.
 
-    ``suffix`` tells numbers apart where weights have different ones.
+    ``suffix`` tells numbers apart where weights have different ones; ``clip`` names the factor that
+    bounds gradients, if there is one.
     """
 
     module: Module
@@ -54,11 +55,21 @@ class Stepping:
     settings: Settings
     eta: Symbol
     suffix: str = ""
+    clip: str = ""
 
     @property
     def decay(self) -> Symbol:
         """The coefficient of weight decay."""
         return Symbol(f"lambda{self.suffix}", "number")
+
+    @property
+    def bound(self) -> Symbol:
+        """The bound on the norm of gradients."""
+        return Symbol(f"bound{self.suffix}", "number")
+
+    def clipped(self, gradient: Expression, at: Label) -> Expression:
+        """Return the gradient times what bounds it."""
+        return gradient if not self.clip else gradient.by(Symbol(self.clip, "scalar", at))
 
     @property
     def spec(self) -> ParamSpec:
@@ -122,6 +133,8 @@ class Stepping:
         }
         if self.decays:
             found[self.decay.name] = self.settings.decay.constant
+        if self.settings.clip is not None:
+            found[self.bound.name] = self.settings.clip.constant
         return found
 
     # -- the rule ----------------------------------------------------------------------------------
@@ -159,7 +172,7 @@ class Stepping:
         """Yield the equations of a weight that is held as a vector or scalar."""
         at, before, after = _around(time)
         g = self.symbol("g", at, weight)
-        yield g, gradient.scaled(self.multiplier()), "gradient"
+        yield g, self.clipped(gradient, at).scaled(self.multiplier()), "gradient"
         yield from self._stepped(time, weight, of(weight), of(g), weight, at, before, after)
 
     def entries(self, time: int | None, gradient: Sheet) -> Iterator[Line]:
@@ -171,7 +184,7 @@ class Stepping:
             assert isinstance(term, Step)
             part = times(term.left, copied(term.right)).summed(*term.bound)
             total = total + part.scaled(term.constant)
-        yield g, total.scaled(self.multiplier()), "entries"
+        yield g, self.clipped(total, at).scaled(self.multiplier()), "entries"
         start = ZERO if time == 0 else of(now)
         yield from self._stepped(time, now, start, of(g), now, at, before, after)
         if self.decays:

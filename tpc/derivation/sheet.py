@@ -80,6 +80,11 @@ class Sheet:
         """The matrix with rows and columns exchanged."""
         return Sheet(tuple(_transposed(term) for term in self.terms))
 
+    def by(self, factor: Factor) -> Sheet:
+        """Return a sum of outer products times a scalar."""
+        steps = [term for term in self.terms if isinstance(term, Step)]
+        return Sheet(tuple(replace(term, left=term.left.by(factor)) for term in steps))
+
     def at(self, labels: Labels, *bound: Label, factor: Factor | None = None) -> Sheet:
         """Return a sum of outer products at other labels, summed, times a scalar."""
         found = []
