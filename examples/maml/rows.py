@@ -30,6 +30,8 @@ def _finite(width: int, rate: str, u: str, v: str, beta: str, published: float |
     return Row(f"linear-{width}", "linear.tp", width, settings, published=published)
 
 
+#: Of 0.1, 0.2 and 0.4 the best on validation tasks after 2,000 meta-steps of the limit.
+RELU = {"rate": "2/5"}
 LINEAR_KERNEL = {"phi": "identity"}
 ROWS = (
     Row("linear-limit", "linear.tp", published=66.42),
@@ -38,10 +40,10 @@ ROWS = (
     _finite(32, "2/5", "1", "1/8", "1/2", 66.2),
     _finite(128, "1/10", "1", "1/8", "1", 66.3),
     _finite(512, "1/10", "1", "1/32", "1", 66.35),
-    Row("relu-limit", "relu.tp"),
-    Row("relu-32", "relu.tp", 32),
-    Row("relu-128", "relu.tp", 128),
-    Row("relu-512", "relu.tp", 512),
+    Row("relu-limit", "relu.tp", None, RELU, particles=1024),
+    Row("relu-32", "relu.tp", 32, RELU),
+    Row("relu-128", "relu.tp", 128, RELU),
+    Row("relu-512", "relu.tp", 512, RELU),
     Row("relu-ntk", "network.tp", kernel="ntk", published=47.82, steps=100),
     Row("relu-gp", "network.tp", kernel="nngp", published=47.60, steps=100),
     Row("linear-ntk", "network.tp", None, LINEAR_KERNEL, "ntk", 41.68, 100),
