@@ -74,9 +74,8 @@ def prepare(X, X2=None, tolerance=TOLERANCE):
             if key not in parts:
                 parts[key] = input_slice(given, *ends[side])
     grams = [(way, parts[id(data), a], parts[id(data2), b]) for way, a, b in GRAMS]
-    norms = [
-        [row_norms(pair[side]) for _, *pair in grams] for side in (0, 1)
-    ]
+    sizes = {id(part): row_norms(part) for part in parts.values()}
+    norms = [[sizes[id(pair[side])] for _, *pair in grams] for side in (0, 1)]
     left = describe(data, tolerance)
     right = left if X2 is None else describe(data2, tolerance)
     return {
