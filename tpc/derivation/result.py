@@ -37,6 +37,7 @@ RULES = {
     "functions of two coordinates; on x they act by E', over an independent copy Z' of one",
     "optimizer": "the optimizer's own variables; what is before the first step is zero, and so are "
     "coefficients of a gradient before its step",
+    "clip": "what gradients are multiplied by, so that their common norm stays within a bound",
     "optimizer step": "a step of a weight; a matrix W is a(t) W(0) + sum_s c_s(t) g_s + D(t)",
 }
 
