@@ -15,7 +15,6 @@ from tpc.ir.node import Node, walk
 from tpc.limit.contraction import weight_below
 from tpc.limit.moment import LimitRefusal
 from tpc.ops.add import ADD
-from tpc.ops.bernoulli import BERNOULLI
 from tpc.ops.contract import CONTRACT
 from tpc.ops.gather import GATHER
 from tpc.ops.index_map import IndexMap
@@ -91,9 +90,8 @@ class _Laws:
             self.mixed.add(node)
 
     def _is_fixed(self, node: Node) -> bool:
-        if node.op is PARAM:
-            return self.params[node.attrs["name"]].init != "normal"
-        return node.op is not BERNOULLI
+        # random masks have rules, and refusals, of their own
+        return node.op is not PARAM or self.params[node.attrs["name"]].init != "normal"
 
     def _require_new_weights(self, node: Node) -> None:
         """Refuse a matrix without a width applied to what depends on it: no Gaussian at all."""

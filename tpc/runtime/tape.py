@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 BLOCK = 128
+FEW_STEPS = 4_000_000  # register writes that take less than threads to start
 (LEAF, SCALAR, NUMBER, ADD, SCALE, SHIFT, MULTIPLY, DIVIDE, POWER, WHOLE, MAXIMUM, MINIMUM) = range(
     12
 )
@@ -209,7 +210,7 @@ def averages(
     threads = int(os.environ.get("NUMBA_NUM_THREADS") or os.cpu_count() or 1)
     threads = max(1, min(threads, count))
     arguments = (codes, numbers, roots, scalars, which, nodes, weights, mean, square)
-    if threads == 1 or count * weights.size < 20_000:
+    if threads == 1 or count * weights.size * len(codes) < FEW_STEPS:
         _run(0, 1, *arguments)
         return mean, square
     with ThreadPoolExecutor(threads) as pool:
