@@ -28,7 +28,7 @@ def test_script(name: str, tmp_path: Path) -> None:
 def test_images() -> None:
     program = tpc.compile(EXAMPLES / "strokes" / "strokes.tp")
     data = load(program.module, [str(EXAMPLES / "strokes" / "images.zip")])
-    assert data.train["x"].shape == (680, 8, 8)
+    assert data.train["x"].shape == (680, 14, 14, 1)
     assert data.names["y"] == ("Balinese", "Early_Aramaic", "Greek", "Korean", "Latin")
 
 
