@@ -126,6 +126,7 @@ class Layer(Step):
         self.scales = np.array(scales)
         self.tables = windows.tables
         self.runs = window_runs(windows.tables[1])
+        self.source = source
         self.loop: Any = load(source).layer
 
     def run(self, block: Block, inputs: list[Numbers], outs: list[Numbers]) -> None:

@@ -134,7 +134,7 @@ class PositionLimit(Limit):
             TpcError: a step of the plan has no text.
         """
         from tpc.covariance.standalone import standalone
-        from tpc.covariance.written import Unwritable
+        from tpc.covariance.written import UnwritableError
 
         lines = [
             each if isinstance(each, str) else f"{each.name} = {each.text}"
@@ -143,7 +143,7 @@ class PositionLimit(Limit):
         text = "\n".join(f"    {line}" for line in lines)
         try:
             return standalone(self.positions, f"{self.title}.", text, tolerance)
-        except Unwritable as error:
+        except UnwritableError as error:
             raise TpcError(
                 Diagnostic(
                     "E0964",
