@@ -199,7 +199,7 @@ class _Plan:
         if isinstance(step, expectations.Sides):
             self.text.add_sides([side for side, _ in step.keys])
         own = {}
-        for key in sorted(used(type(step)) & set(vars(step))):
+        for key in sorted(used(type(step)) & set(vars(step))):  # type: ignore[arg-type]
             value = getattr(step, key)
             if key == "loop":
                 own[key] = self.text.add_loop(step.source)  # type: ignore[attr-defined]
