@@ -90,11 +90,6 @@ def test_samples_that_do_not_fit(pooled):
         pooled["nngp"].evaluate(IMAGES[:, :3])
 
 
-def test_stand_alone_modules_are_refused(pooled, tmp_path):
-    with pytest.raises(tpc.TpcError, match="not written as stand-alone modules"):
-        pooled["nngp"].write(tmp_path)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["nngp", "ntk"])
 @pytest.mark.parametrize("name", ["convolutions", "attention"])
