@@ -32,6 +32,7 @@ def x():
     return np.random.default_rng(0).standard_normal((N, 7))
 
 
+@pytest.mark.slow
 def test_two_kinds_in_one_pass(program, x):
     both = program.kernels(x)
     for kind, found in both.items():
@@ -193,6 +194,7 @@ def test_kernels_that_do_not_fit_into_memory(program, monkeypatch):
     assert "float32" in refusal.value.diagnostics[0].help
 
 
+@pytest.mark.slow
 def test_series_that_are_too_slow_are_mended_in_every_band(x):
     kernel = perceptron("tanh", L=1).limit("nngp")
     data = 10.0 * x[:6]

@@ -20,6 +20,7 @@ np.save(sys.argv[2], ntk.evaluate(np.load(sys.argv[3])))
 """
 
 
+@pytest.mark.slow
 def test_stand_alone_module(tmp_path):
     limit = perceptron("silu", L=2).limit("ntk")
     (path,) = limit.write(tmp_path)

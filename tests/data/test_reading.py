@@ -329,6 +329,7 @@ def test_a_vocabulary_has_the_most_frequent_tokens(words: list[str], most: int) 
 # -- the command -----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_images_from_the_command_line(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -16,6 +16,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,6 +27,13 @@ BLOCK = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 TIMEOUT = 240
+#: Pages that train networks on real data, whose scripts the fast tests run on less.
+LONG = {
+    "docs/data.md",
+    "docs/predict.md",
+    "examples/letters/README.md",
+    "examples/strokes/README.md",
+}
 
 
 @dataclass(frozen=True)
@@ -51,6 +59,14 @@ def pages_with(*languages: str) -> list[Path]:
 
 def name_of(page: Path) -> str:
     return str(page.relative_to(ROOT))
+
+
+def marked(pages: list[Path]) -> list[Any]:
+    """Return the pages, with the long ones marked as slow."""
+    return [
+        pytest.param(page, marks=pytest.mark.slow) if name_of(page) in LONG else page
+        for page in pages
+    ]
 
 
 @pytest.fixture
@@ -96,7 +112,7 @@ def matches(expected: str, found: str) -> bool:
     return doctest.OutputChecker().check_output(expected, found, doctest.ELLIPSIS)
 
 
-@pytest.mark.parametrize("page", pages_with("bash", "console"), ids=name_of)
+@pytest.mark.parametrize("page", marked(pages_with("bash", "console")), ids=name_of)
 def test_commands(page: Path, workplace: Path, request: pytest.FixtureRequest) -> None:
     update = request.config.getoption("--update-golden")
     page_text = page.read_text(encoding="utf-8")
@@ -117,7 +133,7 @@ def test_commands(page: Path, workplace: Path, request: pytest.FixtureRequest) -
         page.write_text(page_text, encoding="utf-8")
 
 
-@pytest.mark.parametrize("page", pages_with("python"), ids=name_of)
+@pytest.mark.parametrize("page", marked(pages_with("python")), ids=name_of)
 def test_python(page: Path, workplace: Path) -> None:
     script = "".join(f"# {name_of(page)}:{b.line}\n{b.text}" for b in blocks(page, "python"))
     done = run([sys.executable, "-W", "error", "-c", script], workplace)

@@ -14,7 +14,7 @@ from tpc.data import load
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 
-@pytest.mark.parametrize("name", ["letters", "strokes"])
+@pytest.mark.parametrize("name", [pytest.param("letters", marks=pytest.mark.slow), "strokes"])
 def test_script(name: str, tmp_path: Path) -> None:
     command = [sys.executable, "-W", "error", str(EXAMPLES / name / "run.py"), "--quick"]
     done = subprocess.run(
