@@ -31,6 +31,7 @@ TIMEOUT = 240
 LONG = {
     "docs/data.md",
     "docs/predict.md",
+    "docs/run.md",
     "examples/letters/README.md",
     "examples/strokes/README.md",
 }
