@@ -279,3 +279,42 @@ def test_generated_code_against_direct_evaluation(name):
     (expected,) = interpret(kernel.kernels.entries, {"x": x[rows]}, {"x": y[columns]}, 1e-9)
     found = kernel.evaluate(x, y, tolerance=1e-10)
     np.testing.assert_allclose(found.ravel(), expected, rtol=1e-8)
+
+
+FROZEN = """
+width n
+size d = 7
+input x : [d]
+param U : [n, d] abc(0, 0, 0)
+param c : [n] abc(0, 0, 0)
+param W : [n, n] abc(0, 1, 0)
+param V : [1, n] abc(1/2, 1/2, 0)
+def f(x) = V @ tanh(W @ tanh(U @ x){bias})
+"""
+
+
+@pytest.mark.parametrize("bias", ["", " + c"])
+def test_parts_that_are_the_same_for_all_samples(bias):
+    """A hidden weight that begins too small: the layer above it sees its bias only."""
+    found = limit(FROZEN.format(bias=bias), "ntk")
+    assert "def evaluate" in found.source
+    rows, columns = np.divmod(np.arange(36), 6)
+    (theta,) = interpret(found.kernels.entries, {"x": X[rows]}, {"x": X[columns]}, 1e-10)
+    k = X @ X.T
+    q = np.diag(k)
+    below = dual("tanh").expectation(q[:, None], k, q[None, :])
+    own = float(bool(bias))
+    expected = dual("tanh").derivative().expectation(own, own, own) * below
+    expected += dual("tanh").expectation(own, own, own)
+    np.testing.assert_allclose(theta.reshape(6, 6), expected, rtol=1e-9)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["nngp", "ntk"])
+def test_parts_that_are_the_same_for_all_samples_compiled(kind):
+    found = limit(FROZEN.format(bias=" + c"), kind)
+    rows, columns = np.divmod(np.arange(36), 6)
+    (expected,) = interpret(found.kernels.entries, {"x": X[rows]}, {"x": X[columns]}, 1e-10)
+    value = found.evaluate(X)
+    np.testing.assert_allclose(value.ravel(), np.broadcast_to(expected, 36), rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(found.evaluate(X, diagonal=True), np.diag(value), rtol=1e-9)

@@ -86,6 +86,9 @@ class Rows:
 
     def value(self, e: ex.Expression) -> str:
         """Return where the row of a root is found after all loops, or its number."""
+        if isinstance(e, ex.At):
+            row = self.single.row(self.single.name(e.inner))
+            return f"(left[{row}, i])" if e.side == 0 else f"right[{row}][low:high]"
         return repr(e.value.value) if isinstance(e, ex.Number) else self.row(e)
 
 

@@ -192,8 +192,10 @@ class Share(Expression):
         return (*self.scores, *self.masks)
 
 
-def intern(kind: type[Expression], cross: bool, *parts: Any) -> Any:
-    """Return the one expression of a kind with these parts."""
+def intern(kind: type[Expression], cross: bool, *parts: Any) -> Expression:
+    """Return the one expression of a kind with these parts; those of cross ones are lifted."""
+    if cross and kind is not At:
+        parts = tuple(map(_lifted, parts))
     key = (kind, cross, *parts)
     found = _interned.get(key)
     if found is None:
@@ -202,10 +204,18 @@ def intern(kind: type[Expression], cross: bool, *parts: Any) -> Any:
     return found
 
 
+def _lifted(part: Any) -> Any:
+    """Return an expression that is the same for all samples as one of pairs, others as is."""
+    if isinstance(part, Expression):
+        return part if part.cross else at(0, part)
+    if isinstance(part, tuple) and part and isinstance(part[0], (Expression, tuple)):
+        return tuple(map(_lifted, part))
+    return part
+
+
 def number(value: Constant | int) -> Expression:
     """Return a constant."""
-    found: Expression = intern(Number, False, Constant.of(value))
-    return found
+    return intern(Number, False, Constant.of(value))
 
 
 def is_zero(expression: Expression) -> bool:
@@ -215,16 +225,14 @@ def is_zero(expression: Expression) -> bool:
 
 def gram(left: Slice, right: Slice, cross: bool) -> Expression:
     """Return the inner product of two slices of inputs."""
-    found: Expression = intern(Gram, cross, left, right)
-    return found
+    return intern(Gram, cross, left, right)
 
 
 def at(side: int, inner: Expression) -> Expression:
     """Return a single-input expression at x or at x'; numbers are the same everywhere."""
     if isinstance(inner, Number):
         return inner
-    found: Expression = intern(At, True, side, inner)
-    return found
+    return intern(At, True, side, inner)
 
 
 def _linear(e: Expression) -> tuple[Constant, tuple[tuple[Expression, Constant], ...]]:
@@ -246,8 +254,7 @@ def _from_linear(constant: Constant, terms: dict[Expression, Constant]) -> Expre
     if constant.is_zero and len(kept) == 1 and kept[0][1].is_one:
         return kept[0][0]
     ordered = tuple(sorted(kept, key=lambda pair: rank(pair[0])))
-    found: Expression = intern(Sum, any(e.cross for e, _ in ordered), constant, ordered)
-    return found
+    return intern(Sum, any(e.cross for e, _ in ordered), constant, ordered)
 
 
 def add(*expressions: Expression) -> Expression:
@@ -317,25 +324,24 @@ def dual(
     elif {phi.parity, psi.parity} == {"odd", "even"}:
         return number(0)
     cross = left.cross or k.cross or right.cross
-    found: Expression = intern(Dual, cross, phi, psi, left, k, right)
-    return found
+    return intern(Dual, cross, phi, psi, left, k, right)
 
 
 def average(phi: Activation, q: Expression) -> Expression:
-    """Return ``E[phi(u)]``; zero for odd phi."""
+    """Return ``E[phi(u)]``; zero for odd phi, a number for others at a variance of zero."""
     if phi.parity == "odd":
         return number(0)
-    level = phi.constant_value
+    if isinstance(q, At):
+        return at(q.side, average(phi, q.inner))
+    level = phi.value_at_zero if is_zero(q) else phi.constant_value
     if level is not None:
         return number(level)
-    found: Expression = intern(Average, q.cross, phi, q)
-    return found
+    return intern(Average, q.cross, phi, q)
 
 
 def value(place: Slice) -> Expression:
     """Return an entry of an input."""
-    found: Expression = intern(Value, False, place)
-    return found
+    return intern(Value, False, place)
 
 
 def applied(phi: Activation, e: Expression) -> Expression:
@@ -354,8 +360,7 @@ def root(e: Expression, exponent: Fraction) -> Expression:
     constant, terms = _linear(e)
     if constant.is_zero and len(terms) == 1 and terms[0][1].sign > 0 and not terms[0][1].is_one:
         return scale(root(terms[0][0], exponent), terms[0][1] ** exponent)
-    found: Expression = intern(Root, False, e, exponent)
-    return found
+    return intern(Root, False, e, exponent)
 
 
 def share(
@@ -371,8 +376,7 @@ def share(
     if constant:
         scores, masks = tuple(scores[i] for i in kept), ()
         position = kept.index(position)
-    found: Expression = intern(Share, False, position, scores, masks)
-    return found
+    return intern(Share, False, position, scores, masks)
 
 
 def walk(roots: Iterable[Expression]) -> Iterator[Expression]:

@@ -50,6 +50,11 @@ class Kernels:
     parts: tuple[tuple[str, ex.Expression], ...] = ()
     notes: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        """Count entries that are the same for all samples as functions of x."""
+        lifted = tuple(e if e.cross else ex.at(0, e) for e in self.entries)
+        object.__setattr__(self, "entries", lifted)
+
 
 def derive(module: Module, kind: str) -> Kernels:
     """Return the kernel of a kind, ``nngp`` or ``ntk``.

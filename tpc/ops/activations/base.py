@@ -192,6 +192,12 @@ class Activation:
         return formula.value if isinstance(formula, fm.Number) else None
 
     @property
+    def value_at_zero(self) -> Constant | None:
+        """phi(0) where it has an exact form."""
+        formula = fm.apply(self, fm.number(0))
+        return formula.value if isinstance(formula, fm.Number) else None
+
+    @property
     def is_zero(self) -> bool:
         """Whether phi vanishes everywhere."""
         level = self.constant_value
