@@ -6,7 +6,7 @@ Reads PNG images from a zip file, scales them down, predicts alphabets from the 
 
 from __future__ import annotations
 
-import argparse
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,99 +19,9 @@ import tpc
 from tpc.data import DataSet, Reading, load
 
 HERE = Path(__file__).resolve().parent
-Array = np.ndarray
+sys.path.insert(0, str(HERE.parent))  # what the examples share is beside them
 
-
-def accuracy(f: Array, data: DataSet) -> float:
-    """Return the fraction of test images whose alphabet has the largest output."""
-    return float((f.argmax(axis=-1) == data.test["y"].argmax(axis=-1)).mean())
-
-
-def predictions(program: tpc.Program, data: DataSet) -> dict[str, Any]:
-    """Return what both limits predict, with ridges chosen by leaving images out."""
-    test = {"x": data.test["x"]}
-    options: dict[str, Any] = {"ridge": "loo", "centre": True, "covariance": True}
-    return {
-        "NNGP, posterior": program.predict(data.train, test, kind="nngp", **options),
-        "NTK, trained to the end": program.predict(data.train, test, kind="ntk", **options),
-    }
-
-
-def curves(
-    program: tpc.Program, data: DataSet, widths: tuple[int, ...], seeds: int, steps: int
-) -> dict[str, Array]:
-    """Return outputs at the test images after every step: of networks, and of their limit.
-
-    Arrays of networks are (seeds, steps + 1, images, outputs), that of the limit has no seeds. The
-    random outputs before training are subtracted, and added to the targets, so that networks begin
-    at zero as the limit's mean does.
-    """
-    test = {"x": data.test["x"]}
-    run = program.limit("ntk").train(data.train, steps, test=test, start="mean")
-    narrow = float(run.largest_rate) / 2 / (1 + (run.f.shape[-1] / widths[0]) ** 0.5) ** 2
-    print(f"largest stable learning rate of the limit: {run.largest_rate:.3g}")
-    print(f"half of what is stable at width {widths[0]}, by the rule of thumb: {narrow:.3g}\n")
-    found = {
-        f"network of width {width}": np.stack(
-            [trained(program, data, width, seed, steps) for seed in range(seeds)]
-        )
-        for width in widths
-    }
-    return {**found, "infinite width": run.f}
-
-
-def trained(program: tpc.Program, data: DataSet, width: int, seed: int, steps: int) -> Array:
-    """Return what a network learns, (steps + 1, test images, outputs): outputs less the first."""
-    points = {"x": np.concatenate([data.train["x"], data.test["x"]])}
-    count = len(data.train["x"])
-    first = program.simulate(data.train, width=width, seeds=[seed], test=points).f[0, 0]
-    shifted = {**data.train, "y": data.train["y"] + first[:count]}
-    run = program.simulate(shifted, width=width, seeds=[seed], steps=steps, test=points)
-    learned: Array = (run.f[0] - first)[:, count:]
-    return learned
-
-
-def table(predicted: Mapping[str, Any], paths: Mapping[str, Array], data: DataSet) -> str:
-    """Return test accuracies as text, those of networks as means over seeds, with distances."""
-    common = data.train["y"].mean(axis=0).argmax()
-    rows = {"always the commonest": float((data.test["y"].argmax(axis=-1) == common).mean())}
-    rows |= {name: accuracy(each.mean, data) for name, each in predicted.items()}
-    lines = [f"{name:36}{value:8.1%}" for name, value in rows.items()]
-    limit = paths["infinite width"]
-    steps = len(limit) - 1
-    for name, f in paths.items():
-        line = f"{f'{name}, {steps} steps':36}"
-        if f is limit:
-            lines.append(f"{line}{accuracy(f[-1], data):8.1%}")
-            continue
-        value = np.mean([accuracy(each[-1], data) for each in f])
-        far = gaps(f, limit)[:, -1].mean() / gaps(limit[None], 0 * limit)[0, -1]
-        lines.append(f"{line}{value:8.1%}   at a distance of {far:.0%} of the limit's output")
-    error = (0.25 / len(data.test["y"])) ** 0.5
-    return "\n".join([*lines, "", f"standard error of an accuracy: at most {error:.1%}"])
-
-
-def gaps(f: Array, limit: Array) -> Array:
-    """Return root mean square distances to the limit, (seeds, steps + 1)."""
-    distances: Array = ((f - limit) ** 2).mean(axis=(2, 3)) ** 0.5
-    return distances
-
-
-def draw_distances(axes: Any, paths: Mapping[str, Array]) -> None:
-    """Draw the distance of every network to the limit, and their means over seeds."""
-    limit = paths["infinite width"]
-    networks = [(name, f) for name, f in paths.items() if f is not limit]
-    for colour, (name, f) in zip(("#9ecae1", "#4292c6", "#08519c"), networks, strict=False):
-        each = gaps(f, limit)[:, 1:]
-        steps = np.arange(1, each.shape[1] + 1)
-        axes.plot(steps, each.T, color=colour, linewidth=0.7, alpha=0.6)
-        axes.plot(steps, each.mean(axis=0), color=colour, linewidth=2, label=f"{name}, mean")
-    size = gaps(limit[None], 0 * limit)[0, 1:]
-    dashed = (0, (4, 2))
-    axes.plot(steps, size, color="#1b1b1b", linestyle=dashed, label="size of the limit's output")
-    axes.set(xlabel="steps of gradient descent", ylabel="distance to infinite width", yscale="log")
-    axes.set(title="The wider a network, the nearer it stays to its limit while it learns")
-    axes.legend(frameon=False, fontsize=9, ncols=2)
+from comparison import Array, Size, compare, draw_distances, job, save  # noqa: E402
 
 
 def draw(
@@ -135,29 +45,19 @@ def draw(
             best, truth = chances[row].argmax(), data.test["y"][row].argmax()
             colour = "#1d6b3c" if best == truth else "#b3261e"
             axes.set_xlabel(f"{names[best]}, {chances[row, best]:.0%}", color=colour)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path)
+        save(figure, path)
 
 
 def main() -> None:
     """Do the whole job, or a small one with ``--quick``."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--images", type=Path, default=HERE / "images.zip", help="zip or folder")
-    parser.add_argument("--output", type=Path, default=Path("out"), help="folder of the picture")
-    parser.add_argument("--quick", action="store_true", help="few images, steps, widths and seeds")
-    options = parser.parse_args()
+    options = job(__doc__, "images", HERE / "images.zip")
     program = tpc.compile(HERE / "strokes.tp")
-    small, full = (20, (16,), 1, 5), (160, (16, 32, 64), 3, 25)
-    most, widths, seeds, steps = small if options.quick else full
+    size = Size(20, (16,), 1, 5) if options.quick else Size(160, (16, 32, 64), 3, 25)
     program = program.with_(s=7) if options.quick else program
-    reading = Reading(test=0.5, most=most, normalise=True)
-    data = load(program.module, [f"x={options.images}"], reading)
-    print(f"{len(data.train['x']):,} training images, {len(data.test['x'])} test images")
-    predicted = predictions(program, data)
-    paths = curves(program, data, widths, seeds, steps)
-    print(table(predicted, paths, data))
+    reading = Reading(test=0.5, most=size.most, normalise=True)
+    data = load(program.module, [f"x={options.source}"], reading)
+    predicted, paths = compare(program, data, size)
     draw(options.output / "strokes.png", predicted, paths, data)
-    print(f"\npicture: {options.output / 'strokes.png'}")
 
 
 if __name__ == "__main__":

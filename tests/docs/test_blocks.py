@@ -32,6 +32,7 @@ LONG = {
     "docs/data.md",
     "docs/predict.md",
     "docs/run.md",
+    "examples/digits/README.md",
     "examples/letters/README.md",
     "examples/strokes/README.md",
 }

@@ -14,7 +14,9 @@ from tpc.data import load
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 
-@pytest.mark.parametrize("name", [pytest.param("letters", marks=pytest.mark.slow), "strokes"])
+@pytest.mark.parametrize(
+    "name", ["strokes", *(pytest.param(n, marks=pytest.mark.slow) for n in ("letters", "digits"))]
+)
 def test_script(name: str, tmp_path: Path) -> None:
     command = [sys.executable, "-W", "error", str(EXAMPLES / name / "run.py"), "--quick"]
     done = subprocess.run(
@@ -37,3 +39,12 @@ def test_text() -> None:
     data = load(program.module, [str(EXAMPLES / "letters" / "text.txt")])
     assert sorted(data.names["ids"])[:3] == [" ", "<unknown>", "a"]
     assert len(data.names["ids"]) == 28
+
+
+def test_digits() -> None:
+    program = tpc.compile(EXAMPLES / "digits" / "digits.tp")
+    data = load(program.module, [str(EXAMPLES / "digits" / "digits.npz")])
+    assert data.train["x"].shape == (1000, 64)
+    assert data.test["y"].shape == (797, 10)
+    counts = data.train["y"].sum(axis=0) + data.test["y"].sum(axis=0)
+    assert counts.tolist() == [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
