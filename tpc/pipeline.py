@@ -91,8 +91,12 @@ class Compilation:
         from tpc.limit import limit
 
         if kind not in self._limits:
-            self._limits[kind] = limit(self.module, kind)
+            found = limit(self.module, kind)
+            self._limits[kind] = replace(found, resized=self._resized)
         return self._limits[kind]
+
+    def _resized(self, sizes: Mapping[str, int]) -> Module:
+        return self.with_overrides(sizes).module
 
     @cached_property
     def _limits(self) -> dict[str, Limit]:

@@ -116,10 +116,9 @@ def evaluate(
 
 
 def _predict(limit: Limit, *data: Any, **options: Any) -> Prediction:
-    from tpc.limit import limit as limit_of
     from tpc.limit.prediction import predict
 
-    return predict(limit, lambda: limit_of(limit.module, "nngp"), *data, **options)
+    return predict(limit, lambda: limit.other("nngp"), *data, **options)
 
 
 def _same_count(targets: int, samples: int) -> None:

@@ -163,12 +163,11 @@ def flow(
     Raises:
         TpcError: data or request do not fit the program, or it has no such limit.
     """
-    from tpc.limit import limit as limit_of
     from tpc.limit.flow import flow as integrate
 
     run = integrate(
         limit,
-        lambda: limit_of(limit.module, "nngp"),
+        lambda: limit.other("nngp"),
         data.train,
         times,
         test=data.test or None,

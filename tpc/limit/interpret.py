@@ -38,7 +38,7 @@ def interpret(
     """
     order = list(ex.walk(roots))
     rule = Rule(tolerance, SIZES[-1])
-    own = [single_values(order, data, rule) for data in (left, right)]
+    own = [single_values(order, data, rule, side) for side, data in enumerate((left, right))]
     values = values_of(order, (left, right), (own[0], own[1]), rule)
     if rule.sampled:
         return [v.mean(axis=0) if v.ndim > 1 else v for v in (values[e] for e in roots)]
@@ -46,10 +46,14 @@ def interpret(
 
 
 def single_values(
-    order: list[ex.Expression], data: Samples, rule: Rule
+    order: list[ex.Expression], data: Samples, rule: Rule, side: int | None = None
 ) -> dict[ex.Expression, Array]:
-    """Return what cross expressions need of single samples, N values each, by expression."""
-    singles = list(ex.walk(e.inner for e in order if isinstance(e, ex.At)))
+    """Return what cross expressions need of single samples, N values each, by expression.
+
+    Of those on one ``side`` only, where it is given.
+    """
+    needed = [e.inner for e in order if isinstance(e, ex.At) and side in (None, e.side)]
+    singles = list(ex.walk(needed))
     return values_of(singles, (data, data), (), rule)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
@@ -13,9 +13,7 @@ from tpc.ir.node import walk
 from tpc.limit import expressions as ex
 from tpc.limit.equations import Equation, equations, shorten
 from tpc.limit.kernels import Kernels
-from tpc.limit.moment import LimitRefusal
-from tpc.limit.spans import span_of
-from tpc.ops.base import MissingRule
+from tpc.limit.refusals import reported
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,6 +23,8 @@ if TYPE_CHECKING:
     from tpc.ir.module import Module
     from tpc.limit.bands import DType, Options, Plan
     from tpc.limit.problem import Start
+
+    Resized = Callable[[Mapping[str, int]], Module]
 
 _READING = (
     "E[f(u) g(v) | S]: u at x and v at x' are Gaussian with covariance S(x, x') and the variances "
@@ -53,6 +53,8 @@ class Limit:
     module: Module
     kind: str
     kernels: Kernels
+    resized: Resized | None = field(default=None, kw_only=True, compare=False)
+    """The program at other sizes; None where only this one is known."""
 
     @cached_property
     def equations(self) -> tuple[Equation, ...]:
@@ -255,6 +257,14 @@ class Limit:
 
         return errors_of(self, X, X2, tolerance, sampling)
 
+    def other(self, kind: str) -> Limit:
+        """Return the limit of another kind of the same program.
+
+        Raises:
+            TpcError: there is none.
+        """
+        return replace(limit(self.module, kind), resized=self.resized)
+
     @property
     def vanishes(self) -> bool:
         """Whether the kernel is zero."""
@@ -306,7 +316,7 @@ class Limit:
             )
         return descend(
             self,
-            lambda: limit(self.module, "nngp"),
+            lambda: self.other("nngp"),
             data,
             steps,
             test=test,
@@ -374,19 +384,5 @@ def limit(module: Module, kind: str) -> Limit:
 
     if kind not in _TITLES:
         raise TpcError(Diagnostic("E0960", f"there is no limit of kind {kind!r}: nngp or ntk"))
-    try:
+    with reported(module):
         return chosen(module, kind)
-    except LimitRefusal as refusal:
-        raise TpcError(
-            Diagnostic("E0963", refusal.message, span_of(module, refusal.node), help=refusal.help)
-        ) from refusal
-    except MissingRule as missing:
-        detail = missing.detail or "it is not supported there"
-        raise TpcError(
-            Diagnostic(
-                "E0964",
-                f"`{missing.node.op.name}` has no rule for kernel limits here: {detail}",
-                span_of(module, missing.node),
-                help="the class and finite widths do not need it: tpc classify, tpc simulate",
-            )
-        ) from missing

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 PAIRS = 256
 """Pairs that are evaluated at a time."""
+MOST = 4096
+"""The same where no expectation is sampled."""
 SAMPLING = 1e-3
 """Default of the largest standard error, relative to the diagonal of the kernel."""
 Samples = Mapping[str, Any]
@@ -82,6 +84,13 @@ def errors_of(
     Raises:
         TpcError: wrong shapes, NaNs, or a tolerance that cannot be met.
     """
+    from tpc.limit import lengths
+    from tpc.limit.bands import Options
+
+    if any(lengths.ragged(limit, each) for each in (X, X2)):
+        options = Options(tolerance, sampling=sampling)
+        value, error = lengths.evaluate([limit], X, X2, options)
+        return value[0], error[0]
     if not expectations(limit.kernels):
         value = limit.evaluate(X, X2, tolerance=tolerance)
         return value, np.zeros_like(value)
@@ -150,19 +159,21 @@ def evaluate(
     right: Samples | None,
     tolerance: float = 1e-10,
     sampling: float | None = None,
+    own: tuple[Kernels, Kernels] | None = None,
 ) -> tuple[Array, Array]:
     """Return the kernel (N, N2, kept axes twice) and standard errors (zero where not sampled).
 
     ``tolerance`` is for expectations over at most three Gaussians, relative to the root mean square
     of what is averaged; ``sampling`` for the standard error of an entry, relative to the geometric
-    mean of the two diagonal entries.
+    mean of the two diagonal entries. ``own`` are the kernels with the diagonals of either side,
+    where samples of two shapes have their own.
 
     Raises:
         TpcError: a tolerance is out of reach.
     """
 
     def run(rule: Rule) -> tuple[Array, Array, float]:
-        return _evaluate(kernels, left, right, rule)
+        return _evaluate(kernels, left, right, rule, own)
 
     value, error = _to_tolerance(kernels, run, tolerance, sampling)
     shape = (*value.shape[:2], *kernels.kept, *kernels.kept)
@@ -206,20 +217,29 @@ def _own(kernels: Kernels, data: Samples, rule: Rule) -> tuple[Array, Array, flo
 
 
 def _evaluate(
-    kernels: Kernels, left: Samples, right: Samples | None, rule: Rule
+    kernels: Kernels,
+    left: Samples,
+    right: Samples | None,
+    rule: Rule,
+    diagonals: tuple[Kernels, Kernels] | None,
 ) -> tuple[Array, Array, float]:
     roots = kernels.entries
     order = list(ex.walk(roots))
     sides = [left] if right is None else [left, right]
-    singles = [single_values(order, data, rule) for data in sides]
-    own = [_diagonal(kernels, data, rule) for data in sides]
+    singles = [
+        single_values(order, data, rule, None if right is None else side)
+        for side, data in enumerate(sides)
+    ]
+    whose = (kernels, kernels) if diagonals is None else diagonals
+    own = [_diagonal(each, data, rule) for each, data in zip(whose, sides, strict=False)]
     count, count2 = len(own[0][0][0]), len(own[-1][0][0])
     mirrored = right is None and not kernels.kept
     value, error = np.empty((2, count, count2, len(roots)))
     rows, columns = np.triu_indices(count, 1) if mirrored else _all(count, count2)
     data = (sides[0], sides[-1])
-    for start in range(0, len(rows), PAIRS):
-        i, j = rows[start : start + PAIRS], columns[start : start + PAIRS]
+    length = PAIRS if expectations(kernels) else MOST
+    for start in range(0, len(rows), length):
+        i, j = rows[start : start + length], columns[start : start + length]
         chosen = tuple(
             {name: a[place] for name, a in each.items()}
             for each, place in zip(data, (i, j), strict=True)

@@ -154,8 +154,6 @@ def predict_data(
     Raises:
         TpcError: arrays that are missing or do not fit, or a program without a single target.
     """
-    from tpc.limit.limit import limit as limit_of
-
     module = limit.module
     names = [name for name, spec in module.inputs.items() if spec.role == "target"]
     if len(names) != 1:
@@ -164,7 +162,7 @@ def predict_data(
     train, _ = checked(module, data, [*limit.inputs, names[0]], 1)
     points, _ = checked(module, test, limit.inputs, 1, "test data")
     targets = train.pop(names[0])
-    return predict(limit, lambda: limit_of(module, "nngp"), train, targets, points, **options)
+    return predict(limit, lambda: limit.other("nngp"), train, targets, points, **options)
 
 
 @dataclass(frozen=True)
