@@ -167,9 +167,8 @@ def _clusters(context: MomentContext, factors: Key) -> list[Key]:
     """Split factors into groups without a common Gaussian; numbers form one group."""
     groups: list[tuple[set[Any], list[Factor]]] = []
     for f in factors:
-        own: set[Any] = {(s, f.side) if s[0] == MASK else s for s in context.sources(f.entry)} or {
-            None
-        }
+        own: set[Any] = {(s, f.side) if s[0] == MASK else s for s in context.sources(f.entry)}
+        own = own - {DATA} or own or {None}  # what is random hangs together by weights, not inputs
         members = [f]
         rest = []
         for sources, others in groups:
