@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tpc.ir.node import make
+from tpc.diagnostics import Diagnostic, TpcError
+from tpc.ir.node import make, walk
 from tpc.ir.types import TensorType
 from tpc.ops.base import EvalContext, MissingRule, Op, require_real
 from tpc.ops.contract import CONTRACT, contract
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from tpc.derivation.walking import Walk
     from tpc.feature.context import FeatureContext
     from tpc.feature.rules import Operand
+    from tpc.ir.module import Module
     from tpc.ir.node import Node
     from tpc.limit.forms import Form, Index
     from tpc.limit.moments import MomentContext
@@ -151,3 +153,20 @@ def per_sample(x: Node) -> Node:
     if x.op is SCALE:
         return scale(per_sample(x.operands[0]), x.attrs["coefficient"])
     return x if is_zero(x) else make(PER_SAMPLE, x)
+
+
+def couples_samples(module: Module) -> bool:
+    """Whether the output depends on the other samples of its batch."""
+    return any(isinstance(node.op, BatchReduction) for node in walk([module.output.node]))
+
+
+def two_batches() -> TpcError:
+    """Return the refusal of two sets of samples where those of one batch depend on each other."""
+    return TpcError(
+        Diagnostic(
+            "E0981",
+            "the samples of a batch depend on each other: there is no kernel between two batches",
+            help="evaluate all samples as one batch and take a part of the result: "
+            "evaluate(np.concatenate([X, X2]))[:len(X), len(X):]",
+        )
+    )

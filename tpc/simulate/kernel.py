@@ -10,6 +10,8 @@ from tpc.diagnostics import Diagnostic, TpcError
 from tpc.differentiate import gradient
 from tpc.exact import Coefficient
 from tpc.ir.node import Node
+from tpc.ops.batch import couples_samples, two_batches
+from tpc.ops.input import input_
 from tpc.ops.literal import Table, literal
 from tpc.ops.param import param
 from tpc.ops.rate import step_coefficient
@@ -64,7 +66,8 @@ def empirical_kernel(
     * ``ntk``: ``sum over weights that move of rate_W <df(x)/dW, df(x')/dW>`` with
       ``rate_W = mult^2 n^(-2a - c)``, times the param's own learning rate over the optimizer's.
 
-    All pairs of output coordinates are kept. Samples must not depend on each other (batch norm).
+    All pairs of output coordinates are kept. Where samples depend on each other (batch norm over
+    the data), ``data`` are one batch: the kernel is that of the batch, and ``data2`` is refused.
 
     Raises:
         TpcError: data or width do not fit the program.
@@ -73,6 +76,8 @@ def empirical_kernel(
 
     check_width(module, width)
     check_exponents(module)
+    if data2 is not None and couples_samples(module):
+        raise two_batches()
     names = inputs_of(module, [module.output.node])
     sides = [checked(module, each, names, width) for each in (data, data2) if each is not None]
     samples = []
@@ -97,8 +102,29 @@ def _features(
         yield 1.0, [_values(network, [output], *side).transpose(0, 2, 1) for side in sides]
         return
     for name in _moving(network.module):
+        if couples_samples(network.module):
+            yield _rate(network, name), [_coupled(network, output, name, *side) for side in sides]
+            continue
         roots = _jacobian(network, output, name)
         yield _rate(network, name), [_values(network, roots, *side) for side in sides]
+
+
+def _coupled(
+    network: Network, output: Node, name: str, data: dict[str, Array], count: int
+) -> Array:
+    """Return the gradients of every output of a batch whose samples depend on each other."""
+    import numpy as np
+
+    shape = _shape(network, output)
+    leaf = param(name, network.module.params[name].type.dims)
+    seed = input_("<seed>", output.type.dims)
+    (root,) = gradient(output, [leaf], seed=seed)
+    places = int(np.prod(shape, dtype=int))
+    rows = []
+    for k in range(count * places):
+        given = {"<seed>": (np.arange(count * places) == k).astype(float).reshape(count, *shape)}
+        rows.append(network.evaluate([root], {**data, **given}, count)[0].ravel())
+    return np.stack(rows).reshape(count, places, -1)
 
 
 def _values(network: Network, roots: list[Node], data: dict[str, Array], count: int) -> Array:
@@ -115,17 +141,21 @@ def _values(network: Network, roots: list[Node], data: dict[str, Array], count: 
 
 def _jacobian(network: Network, output: Node, name: str) -> list[Node]:
     """Return the gradient of each coordinate of the output with respect to a weight."""
-    shape = output.type.shape(network.width, 1)[1:]
-    if output.type.sort:
-        raise TpcError(
-            Diagnostic("E0927", "the tangent kernel of an output with a width axis is not measured")
-        )
+    shape = _shape(network, output)
     count = 1
     for extent in shape:
         count *= extent
     leaf = param(name, network.module.params[name].type.dims)
     seeds = [literal(Table.of(shape, [float(k == c) for k in range(count)])) for c in range(count)]
     return [gradient(output, [leaf], seed=seed, per_sample=True)[0] for seed in seeds]
+
+
+def _shape(network: Network, output: Node) -> tuple[int, ...]:
+    if output.type.sort:
+        raise TpcError(
+            Diagnostic("E0927", "the tangent kernel of an output with a width axis is not measured")
+        )
+    return output.type.shape(network.width, 1)[1:]
 
 
 def _moving(module: Module) -> tuple[str, ...]:

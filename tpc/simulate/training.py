@@ -59,7 +59,8 @@ class Network:
 
     def _input(self, node: Node, data: Mapping[str, Array], context: EvalContext) -> Array:
         name = node.attrs["name"]
-        if self.module.inputs[name].role != "noise":
+        spec = self.module.inputs.get(name)
+        if spec is None or spec.role != "noise":
             return data[name]
         return noise(node, context)
 

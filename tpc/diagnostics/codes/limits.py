@@ -84,4 +84,19 @@ CODES = (
         "killed run is taken up with --resume. Its program, data, type of numbers and tolerance "
         "must be the same: bands of two kernels do not make one.",
     ),
+    Code(
+        "E0981",
+        "two batches of samples that depend on each other",
+        "Batch norm over the samples of the data makes every output a function of the whole batch. "
+        "The kernel is that of the samples that are given together, and there is none between two "
+        "such sets: evaluate their union as one batch and take a part of the result.",
+    ),
+    Code(
+        "E0982",
+        "a normalisation of so few values that its derivative has no mean square",
+        "The tangent kernel of batch norm needs the mean of 1/s^2, where s^2 is the variance of a "
+        "batch. It is infinite where that has two degrees of freedom or less, and averages over "
+        "random networks never settle where it has four or less, since 1/s^4 has no mean. A "
+        "constant under the root (eps) bounds both.",
+    ),
 )

@@ -1,0 +1,277 @@
+"""Sampled neurons: the forward pass with M draws in place of the width.
+
+Between contractions with weights, what a program does to values that carry the width is
+coordinatewise: every neuron has values at all samples and positions, which a function of the
+program's own turns into others, and the products of a weight are Gaussian with the covariance of
+what it multiplies (theory: MatMul, where no weight is used as W and as its transpose). So a node is
+an array as at a finite width M, computed by the ops' own finite-width meaning; weights are never
+formed, their products are drawn.
+
+The tangent kernel is ``E_g <df(x)/dw, g> <df(x')/dw, g>`` for Gaussian g whose variances are how
+far weights move. Its directional derivatives are carried along (``W -> W + e g``): through a weight
+they become Gaussian with covariance ``var E[x' x'] + step E[x x]``, through everything else they
+move by the ops' derivatives. Values and tangents are uncorrelated, since g and -g are equal in law;
+so averages over the width have no tangent.
+
+Powers of the width are taken at ``NOMINAL``, so that what vanishes in the limit is below rounding.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tpc.covariance.draws import Normals
+from tpc.covariance.families import STAGE, Family, Roles, arguments, roles
+from tpc.covariance.pushforward import pushforward
+from tpc.exact import Coefficient
+from tpc.ir.node import Node, ordered
+from tpc.limit.contraction import weight_below
+from tpc.ops.apply import APPLY
+from tpc.ops.base import EvalContext, MissingRule
+from tpc.ops.contract import CONTRACT
+from tpc.ops.fill import FILL
+from tpc.ops.input import INPUT
+from tpc.ops.param import PARAM
+from tpc.ops.scale import SCALE, numeric
+from tpc.ops.sum import SUM
+
+if TYPE_CHECKING:
+    from tpc.ir.module import ParamSpec
+
+Array = NDArray[np.float64]
+NOMINAL = 2**60
+"""The width at which powers of the width are taken."""
+LARGE = 2.0**20
+"""Values from which on a nonlinearity sees something that grows with the width."""
+
+
+class Neurons:
+    """One replicate of the forward pass of ``roots`` on a batch.
+
+    ``steps`` says how far weights move; where it is empty there are no tangents. ``nominal`` is the
+    width of the powers, ``count`` the number of draws.
+    """
+
+    def __init__(
+        self,
+        params: Mapping[str, ParamSpec],
+        steps: Mapping[str, Coefficient],
+        data: Mapping[str, Any],
+        normals: Normals,
+        replicate: int,
+        nominal: int = NOMINAL,
+    ) -> None:
+        self.params = params
+        self.steps = steps
+        self.data = data
+        self.batch = len(next(iter(data.values())))
+        self.normals = normals
+        self.count = normals.count
+        self.nominal = nominal
+        self.context = EvalContext(self.count, self.batch, params, seed=replicate)
+        self.values: dict[Node, Array] = {}
+        self.tangents: dict[Node, Array | None] = {}
+        self._families: dict[Any, list[Family]] = {}
+        self._uses: Counter[Any] = Counter()
+
+    def run(self, roots: Sequence[Node]) -> list[tuple[Array, Array | None]]:
+        """Return values and tangents (None: zero) of nodes."""
+        order = needed(roots)
+        found = {node: roles(node) for node in order}
+        self._uses = Counter(each.key for each in found.values() if each is not None)
+        left = Counter(x for node in order for x in operands(node, found[node]))
+        left.update(roots)
+        with np.errstate(all="ignore"):
+            for node in order:
+                self.values[node], self.tangents[node] = self._node(node, found[node])
+                for x in operands(node, found[node]):
+                    left[x] -= 1
+                    if not left[x]:
+                        del self.values[x], self.tangents[x]
+        return [(self.values[node], self.tangents[node]) for node in roots]
+
+    def _node(self, node: Node, found: Roles | None) -> tuple[Array, Array | None]:
+        if found is not None:
+            return self._product(node, found)
+        if node.op is INPUT:
+            return np.asarray(self.data[node.attrs["name"]]), None
+        if node.op is PARAM:
+            return self._leaf(node)
+        arrays = [self.values[x] for x in node.operands]
+        if node.op is APPLY and node.type.sort and np.sqrt(np.mean(arrays[0] ** 2)) > LARGE:
+            raise MissingRule(node, STAGE, "a nonlinearity of something that grows with the width")
+        value = self._evaluated(node, arrays)
+        return value, self._pushed(node, value, arrays) if self.steps else None
+
+    # -- weights -----------------------------------------------------------------------------------
+
+    def number(self, coefficient: Coefficient) -> float:
+        """Return a coefficient at the nominal width."""
+        return numeric(coefficient, self.nominal)
+
+    def variance(self, name: str) -> float:
+        """Return the variance of a weight's entries, zero where they are."""
+        spec = self.params[name]
+        if spec.init == "zero":
+            return 0.0
+        return self.number(Coefficient(spec.entry_std, -spec.entry_exponent) ** 2)
+
+    def step(self, name: str) -> float:
+        """Return how far a weight's entries move for a unit gradient."""
+        return self.number(self.steps[name]) if name in self.steps else 0.0
+
+    def stretch(self, widths: int) -> float:
+        """Return what sums over width axes of the draws are to be multiplied by."""
+        return float(self.nominal / self.count) ** widths
+
+    def _leaf(self, node: Node) -> tuple[Array, Array | None]:
+        """Return the entries of a weight with one width axis: biases, gains, embeddings."""
+        name = str(node.attrs["name"])
+        spec = self.params[name]
+        if node.type.sort != 1:
+            detail = "a weight without a width, which stays random" if not node.type.sort else ""
+            raise MissingRule(node, STAGE, detail or "a matrix that is no factor of a product")
+        if spec.init == "normal":
+            value = self.variance(name) ** 0.5 * self._entries(node, self.normals.opposite)
+        else:
+            value = np.full(node.type.shape(self.count), float(spec.init == "one"))
+        if name not in self.steps:
+            return value, None
+        return value, self.step(name) ** 0.5 * self._entries(node, self.normals.equal)
+
+    def _entries(self, node: Node, noise: Any) -> Array:
+        """Return independent numbers in the shape of a value with one width axis."""
+        (axis,) = node.type.width_axes
+        shape = node.type.shape(self.count)
+        blocks = shape[axis] // self.count
+        others = [e for k, e in enumerate(shape) if k != axis]
+        flat: Array = noise(int(np.prod(others, dtype=int)) * blocks)
+        return np.moveaxis(flat.reshape(*others, blocks * self.count), -1, axis)
+
+    def _product(self, node: Node, found: Roles) -> tuple[Array, Array | None]:
+        """Draw the product of a weight and a value, and its tangent."""
+        dims = dict(zip(node.attrs["out"], node.type.dims, strict=True))
+        wide = [label for label in found.copies if dims[label].width]
+        if len(wide) != 1 or node.type.sort != 1:
+            raise MissingRule(node, STAGE, "a product that has no width, and stays random")
+        if self.params[found.name].init == "one":
+            raise MissingRule(node, STAGE, "a contraction with ones")
+        x, moved = self.values[found.value], self.tangents[found.value]
+        stretch = self.stretch(found.summed_widths)
+        var, step = self.variance(found.name) * stretch, self.step(found.name) * stretch
+        given = arguments(x, found)
+        value = self._drawn(node, found, "value", [(var, given)], self.normals.opposite)
+        if not self.steps:
+            return value, None
+        parts = [(step, given)]
+        if moved is not None:
+            full = np.broadcast_to(moved, x.shape)
+            parts.append((var, arguments(full, found)))
+        if all(factor == 0.0 for factor, _ in parts):
+            return value, None
+        return value, self._drawn(node, found, "tangent", parts, self.normals.equal)
+
+    def _drawn(
+        self, node: Node, found: Roles, kind: str, parts: list[tuple[float, Array]], noise: Any
+    ) -> Array:
+        sizes = dict(
+            zip(node.attrs["out"], self.context.shape(node.type)[-node.type.rank :], strict=True)
+        )
+        copies = int(np.prod([sizes[label] for label in found.copies], dtype=int)) // self.count
+        groups = len(parts[0][1])
+        key = (kind, *found.key)
+        if key not in self._families:
+            keep = self._uses[found.key] > 1
+            self._require_one_way(node, found)
+            self._families[key] = [Family(keep) for _ in range(groups)]
+        drawn = []
+        for g, family in enumerate(self._families[key]):
+            x = np.concatenate([factor**0.5 * part[g] for factor, part in parts], axis=1)
+            drawn.append(family.draw(x, copies, noise))
+        return self._placed(np.stack(drawn), node, found, sizes)
+
+    def _require_one_way(self, node: Node, found: Roles) -> None:
+        """Refuse a weight whose products are correlated otherwise than by a common family."""
+        from tpc.covariance.contraction import _apart
+
+        for key in self._uses:
+            if key == found.key or weight_below(key[0]) is not weight_below(found.holder):
+                continue
+            if not _apart(key[0], found.holder):
+                raise MissingRule(node, STAGE, "one weight used in two ways")
+
+    def _placed(self, drawn: Array, node: Node, found: Roles, sizes: Mapping[int, int]) -> Array:
+        """Put (groups, samples and places, copies, M) in the order of the result's axes."""
+        dims = dict(zip(node.attrs["out"], node.type.dims, strict=True))
+        narrow = [label for label in found.copies if not dims[label].width]
+        (wide,) = (label for label in found.copies if dims[label].width)
+        batch = [-1] if node.type.batched else []
+        labels = [*found.shared, *batch, *found.places, *narrow, wide]
+        extents = {**sizes, -1: self.batch}
+        shaped = drawn.reshape([extents[label] for label in labels])
+        return shaped.transpose([labels.index(label) for label in (*batch, *node.attrs["out"])])
+
+    # -- everything else ---------------------------------------------------------------------------
+
+    def _evaluated(self, node: Node, arrays: Sequence[Array]) -> Array:
+        """Return an op's finite-width meaning, powers of the width at the nominal one."""
+        found = node.op.evaluate(node, arrays, self.context)
+        factor = self._correction(node)
+        return found if factor == 1.0 else factor * found
+
+    def _correction(self, node: Node) -> float:
+        ratio = float(self.nominal / self.count)
+        if node.op is SCALE or node.op is FILL:
+            power = node.attrs["coefficient"].power
+            return float(ratio ** float(power.const))
+        return ratio ** averaged_widths(node)
+
+    def _pushed(self, node: Node, value: Array, arrays: Sequence[Array]) -> Array | None:
+        """Return the tangent of a node from those of its operands."""
+        if averaged_widths(node):
+            return None
+        total: Array | None = None
+        for position, x in enumerate(node.operands):
+            tangent = self.tangents[x]
+            found = None if tangent is None else pushforward(node, position)
+            if found is None or tangent is None:
+                continue
+            leaf, order = found
+            known = {node: value, leaf: np.broadcast_to(tangent, arrays[position].shape)}
+            known |= dict(zip(node.operands, arrays, strict=True))
+            for each in order:
+                known[each] = self._evaluated(each, [known[y] for y in each.operands])
+            share = known[order[-1] if order else leaf]
+            total = share if total is None else total + share
+        return total
+
+
+def averaged_widths(node: Node) -> int:
+    """Return how many width axes an op sums over."""
+    if node.op is SUM:
+        return sum(node.operands[0].type.dims[axis].width for axis in node.attrs["axes"])
+    if node.op is CONTRACT:
+        out = node.attrs["out"]
+        pairs = zip(node.attrs["left"], node.operands[0].type.dims, strict=True)
+        return sum(dim.width for label, dim in pairs if label not in out)
+    return 0
+
+
+def operands(node: Node, found: Roles | None) -> tuple[Node, ...]:
+    """Return the operands that are values: all but a weight that is contracted."""
+    return node.operands if found is None else (found.value,)
+
+
+def needed(roots: Sequence[Node]) -> list[Node]:
+    """Return the nodes to visit for ``roots``, operands first."""
+    wanted = set(roots)
+    order = list(ordered(tuple(roots)))
+    for node in reversed(order):
+        if node in wanted:
+            wanted.update(operands(node, roles(node)))
+    return [node for node in order if node in wanted]
