@@ -22,6 +22,7 @@ from tpc.ir.node import walk
 from tpc.limit.mixtures import require_no_scalars
 from tpc.limit.moment import LimitRefusal
 from tpc.limit.tangent import moved_params, step
+from tpc.ops.param import PARAM
 
 if TYPE_CHECKING:
     from tpc.exact import Coefficient
@@ -107,6 +108,19 @@ class SampledKernel:
                 raise SamplingError(sampling, worst)
             self._add(moments, data, kinds, steps, count, range(moments.replicates, total))
         return moments.mean, moments.error
+
+    def active(self) -> tuple[str, ...]:
+        """Return the weights with a share of the tangent kernel."""
+        if self.powers["ntk"] != 0:
+            return ()
+        used = [name for name in self.steps if name in self.weights]
+        return tuple(name for name in used if _power(self, "ntk", {name: self.steps[name]}) == 0)
+
+    @property
+    def weights(self) -> frozenset[str]:
+        """The weights that the output is made of."""
+        leaves = (node for node in walk([self.outputs.output]) if not node.operands)
+        return frozenset(str(n.attrs["name"]) for n in leaves if n.op is PARAM)
 
     def _draws(self, data: Mapping[str, Any]) -> tuple[int, int]:
         """Return how many draws a replicate has at first, and at most."""

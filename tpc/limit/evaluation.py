@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tpc.diagnostics import Diagnostic, TpcError
 from tpc.limit import expressions as ex
-from tpc.limit import lengths
+from tpc.limit import lengths, sampled
 from tpc.limit.bands import Options, fill, new_array, pairs, samples_checked
 from tpc.limit.interpret import interpret
 from tpc.limit.kernels import Kernels
@@ -40,6 +40,8 @@ def evaluate(limits: Sequence[Limit], X: Any, X2: Any, options: Options) -> Any:
     """
     import numpy as np
 
+    if any(isinstance(each, sampled.SampledLimit) for each in limits):
+        return sampled.evaluate(limits, X, X2, options)
     if any(lengths.ragged(limits[0], each) for each in (X, X2)):
         return lengths.evaluate(limits, X, X2, options)[0]
     if any(expectations(each.kernels) for each in limits):
@@ -71,6 +73,8 @@ def diagonals(limits: Sequence[Limit], X: Any, options: Options) -> Array:
     """
     import numpy as np
 
+    if any(isinstance(each, sampled.SampledLimit) for each in limits):
+        return sampled.diagonals(limits, X, options)
     if lengths.ragged(limits[0], X):
         return lengths.diagonals(limits, X, options)
     if any(expectations(each.kernels) for each in limits):

@@ -20,7 +20,9 @@ from tpc.limit.equations import Equation, shorten
 from tpc.limit.kernels import Kernels, derive
 from tpc.limit.limit import Limit
 from tpc.limit.moment import LimitRefusal, TooMany
+from tpc.limit.sampled import sampled
 from tpc.ops.base import MissingRule
+from tpc.ops.batch import couples_samples
 
 if TYPE_CHECKING:
     from tpc.covariance import PositionKernel
@@ -33,12 +35,15 @@ MOST_ENTRIES = 8
 def chosen(module: Module, kind: str) -> Limit:
     """Return the limit by arrays of positions where there are many of them, else by entries.
 
-    Either way serves where the other has no rule.
+    Either way serves where the other has no rule. Where samples depend on each other, neurons are
+    sampled.
 
     Raises:
         LimitRefusal: the program has no such kernel, or it needs terms that are not supported.
         MissingRule: an op has no limit rule.
     """
+    if couples_samples(module):
+        return sampled(module, kind)
     if many_positions(module):
         found = by_positions(module, kind)
         return Limit(module, kind, derive(module, kind)) if found is None else found
