@@ -12,6 +12,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from tpc.covariance.tails import NotFiniteError
+
 Array = NDArray[np.float64]
 SEED = 20190321
 MOST_SOBOL = 48
@@ -70,7 +72,13 @@ def orthonormal(rows: Array) -> Array:
 
 
 def root(covariance: Array) -> Array:
-    """Return F (P, r) with ``F F^T = covariance``, semidefinite up to rounding."""
+    """Return F (P, r) with ``F F^T = covariance``, semidefinite up to rounding.
+
+    Raises:
+        NotFiniteError: the covariance is not.
+    """
+    if not np.isfinite(covariance).all():
+        raise NotFiniteError
     values, vectors = np.linalg.eigh(covariance)
     kept = values > _ROUNDING * max(float(values[-1]), 0.0) * len(values)
     order = np.flatnonzero(kept)[::-1]

@@ -28,9 +28,11 @@ from numpy.typing import NDArray
 from tpc.covariance.draws import Normals
 from tpc.covariance.families import STAGE, Family, Roles, arguments, roles
 from tpc.covariance.pushforward import pushforward
+from tpc.covariance.tails import centred, require_enough
 from tpc.exact import Coefficient
 from tpc.ir.node import Node, ordered
 from tpc.limit.contraction import weight_below
+from tpc.ops.add import ADD
 from tpc.ops.apply import APPLY
 from tpc.ops.base import EvalContext, MissingRule
 from tpc.ops.contract import CONTRACT
@@ -54,7 +56,7 @@ class Neurons:
     """One replicate of the forward pass of ``roots`` on a batch.
 
     ``steps`` says how far weights move; where it is empty there are no tangents. ``nominal`` is the
-    width of the powers, ``count`` the number of draws.
+    width of the powers; when ``probing``, means need not exist.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class Neurons:
         normals: Normals,
         replicate: int,
         nominal: int = NOMINAL,
+        probing: bool = False,
     ) -> None:
         self.params = params
         self.steps = steps
@@ -73,10 +76,12 @@ class Neurons:
         self.normals = normals
         self.count = normals.count
         self.nominal = nominal
+        self.probing = probing
         self.context = EvalContext(self.count, self.batch, params, seed=replicate)
         self.values: dict[Node, Array] = {}
         self.tangents: dict[Node, Array | None] = {}
         self._families: dict[Any, list[Family]] = {}
+        self._squares: dict[Node, float] = {}
         self._uses: Counter[Any] = Counter()
 
     def run(self, roots: Sequence[Node]) -> list[tuple[Array, Array | None]]:
@@ -105,7 +110,13 @@ class Neurons:
         arrays = [self.values[x] for x in node.operands]
         if node.op is APPLY and node.type.sort and np.sqrt(np.mean(arrays[0] ** 2)) > LARGE:
             raise MissingRule(node, STAGE, "a nonlinearity of something that grows with the width")
+        spread = centred(node)
+        if spread is not None and not self.probing:
+            moves = self.tangents[node.operands[0]] is not None
+            require_enough(self.batch, self.values[spread], self._squares.get(spread, 1.0), moves)
         value = self._evaluated(node, arrays)
+        if node.op is ADD and node.type.batched:
+            self._squares[node] = float(np.mean(arrays[0] ** 2))
         return value, self._pushed(node, value, arrays) if self.steps else None
 
     # -- weights -----------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from tpc.covariance.draws import Normals
 from tpc.covariance.neurons import NOMINAL, Neurons
 from tpc.covariance.readouts import Outputs, outputs
+from tpc.covariance.tails import NotFiniteError
 from tpc.ir.node import walk
 from tpc.limit.mixtures import require_no_scalars
 from tpc.limit.moment import LimitRefusal
@@ -76,9 +77,12 @@ class SampledKernel:
     ) -> dict[str, Array]:
         """Return both kernels (N, N, kept axes twice) from ``count`` draws."""
         normals = Normals(count, number)
-        neurons = Neurons(self.module.params, steps, data, normals, number, nominal)
+        probing = nominal != NOMINAL
+        neurons = Neurons(self.module.params, steps, data, normals, number, nominal, probing)
         sampled = neurons.run(self.outputs.values)
         nngp, ntk = self.outputs.kernels(neurons, sampled)
+        if not (np.isfinite(nngp).all() and np.isfinite(ntk).all()):
+            raise NotFiniteError
         return {"nngp": nngp, "ntk": ntk}
 
     def evaluate(
@@ -91,6 +95,10 @@ class SampledKernel:
         Raises:
             SamplingError: it is out of reach.
         """
+        if all(self.powers[kind] != 0 for kind in kinds):
+            count = len(next(iter(data.values())))
+            found = np.zeros((len(kinds), count, count, *self.kept, *self.kept))
+            return found, found
         steps = self.steps if "ntk" in kinds else {}
         first, count = self._draws(data)
         moments = _Moments()

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tpc.diagnostics import Diagnostic, TpcError
@@ -193,6 +194,7 @@ def kernels_with_errors(
     import numpy as np
 
     from tpc.covariance.sampling import SamplingError, sampled_kernel
+    from tpc.covariance.tails import NormalisationError, NotFiniteError
 
     first = limits[0]
     if not isinstance(first, SampledLimit) or len({type(each) for each in limits}) > 1:
@@ -212,6 +214,9 @@ def kernels_with_errors(
     bound = SAMPLING if sampling is None else sampling
     try:
         value, error = plan.evaluate(data, kinds, bound)
+    except (NormalisationError, NotFiniteError) as lost:
+        help = "give the normalisation a constant below its root, eps = 1e-5, or more samples"
+        raise TpcError(Diagnostic("E0982", str(lost), help=help)) from lost
     except SamplingError as missed:
         help = f"ask for less: evaluate(..., sampling={10 * bound:g})"
         raise TpcError(Diagnostic("E0962", str(missed), help=help)) from missed
@@ -226,13 +231,18 @@ def evaluate(limits: Sequence[Limit], X: Any, X2: Any, options: Options) -> Arra
     Raises:
         TpcError: wrong shapes, NaNs, two batches, or a bound that cannot be met.
     """
+    found = kernels_with_errors(limits, X, X2, options.sampling)[0]
+    return written(found, options.out, options.dtype)
+
+
+def written(found: Array, out: Any, dtype: str) -> Array:
+    """Return kernels (kinds, ...) as a type of numbers, written to ``out`` where that is given."""
     import numpy as np
 
-    found = kernels_with_errors(limits, X, X2, options.sampling)[0]
-    found = found.astype(options.dtype, copy=False)
-    if options.out is not None:
-        with replacing(options.out) as file:
-            np.save(file, found[0] if len(limits) == 1 else found)
+    found = found.astype(dtype, copy=False)
+    if out is not None:
+        with replacing(Path(str(out))) as file:
+            np.save(file, found[0] if len(found) == 1 else found)
     return found
 
 
