@@ -168,7 +168,7 @@ class SampledLimit(Limit):
         Raises:
             TpcError: wrong shapes, NaNs, two batches, or a bound that cannot be met.
         """
-        value, error = kernels_with_errors([self], X, X2, sampling)
+        value, error = kernels_with_errors([self], X, X2, sampling, tolerance)
         return value[0], error[0]
 
 
@@ -184,9 +184,11 @@ def _vanishing(power: Fraction | None) -> str:
 
 
 def kernels_with_errors(
-    limits: Sequence[Limit], X: Any, X2: Any, sampling: float | None
+    limits: Sequence[Limit], X: Any, X2: Any, sampling: float | None, tolerance: float
 ) -> tuple[Array, Array]:
     """Return kernels and standard errors (kinds, N, N2, kept axes twice), all from one pass.
+
+    ``sampling`` bounds the errors, by default 1e-3, or the tolerance where that is larger.
 
     Raises:
         TpcError: wrong shapes, NaNs, two batches, or a bound that cannot be met.
@@ -198,7 +200,7 @@ def kernels_with_errors(
 
     first = limits[0]
     if not isinstance(first, SampledLimit) or len({type(each) for each in limits}) > 1:
-        parts = [each.with_errors(X, X2, sampling=sampling) for each in limits]
+        parts = [each.with_errors(X, X2, sampling=sampling, tolerance=tolerance) for each in limits]
         return np.stack([part[0] for part in parts]), np.stack([part[1] for part in parts])
     if X2 is not None and first.coupled:
         raise two_batches()
@@ -211,7 +213,7 @@ def kernels_with_errors(
     data = left
     if right is not None:
         data = {name: np.concatenate([left[name], right[name]]) for name in left}
-    bound = SAMPLING if sampling is None else sampling
+    bound = max(SAMPLING, tolerance) if sampling is None else sampling
     try:
         value, error = plan.evaluate(data, kinds, bound)
     except (NormalisationError, NotFiniteError) as lost:
@@ -231,7 +233,7 @@ def evaluate(limits: Sequence[Limit], X: Any, X2: Any, options: Options) -> Arra
     Raises:
         TpcError: wrong shapes, NaNs, two batches, or a bound that cannot be met.
     """
-    found = kernels_with_errors(limits, X, X2, options.sampling)[0]
+    found = kernels_with_errors(limits, X, X2, options.sampling, options.tolerance)[0]
     return written(found, options.out, options.dtype)
 
 
@@ -254,6 +256,6 @@ def diagonals(limits: Sequence[Limit], X: Any, options: Options) -> Array:
     """
     import numpy as np
 
-    found = kernels_with_errors(limits, X, None, options.sampling)[0]
+    found = kernels_with_errors(limits, X, None, options.sampling, options.tolerance)[0]
     own = np.arange(found.shape[1])
     return np.asarray(found[:, own, own], options.dtype)

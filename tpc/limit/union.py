@@ -45,11 +45,11 @@ class UnionLimit(SampledLimit):
         places = [self._place(each) for each in (X, X if X2 is None else X2)]
         if None in places:
             return super().evaluate(X, X2, **options)
-        options.pop("tolerance", None)
         diagonal = options.pop("diagonal", False)
-        key = repr(options.get("sampling"))
+        bounds = {name: options[name] for name in ("tolerance", "sampling") if name in options}
+        key = repr(sorted(bounds.items()))
         if key not in self._known:
-            self._known[key] = super().evaluate(self._union, sampling=options.get("sampling"))
+            self._known[key] = super().evaluate(self._union, **bounds)
         rows, columns = (np.arange(*place) for place in places if place is not None)
         found = self._known[key][np.ix_(rows, columns)]
         if diagonal:
