@@ -21,6 +21,7 @@ _NUMPY_ONLY = {
     "hermite_series",
     "series_sum",
     "adaptive_series",
+    "averages",
     "paired_sum",
     "input_slice",
     "own_gram",

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from tpc.codegen.schedule import Schedule
 from tpc.limit import expressions as ex
 from tpc.ops.activations import Activation, DualForm
+from tpc.ops.activations import formula as fm
+from tpc.ops.activations.written import from_formula
 
 
 class Single:
@@ -83,7 +85,7 @@ class Single:
             case ex.Product(factors=factors):
                 return " * ".join(self.name(f) for f in factors)
             case ex.Average(phi=phi, q=q):
-                return f"{self.expansion(phi, q)}[:, 0]"
+                return self._average(phi, q)
             case ex.Number():
                 return repr(e.value.value)
             case ex.Dual():
@@ -102,6 +104,12 @@ class Single:
                 return f"softmax_share({position}, [{lists[0]}], [{lists[1]}])"
         raise TypeError(f"not a single-input expression: {e!r}")
 
+    def _average(self, phi: Activation, variance: ex.Expression) -> str:
+        self.runtime.add("averages")
+        function = self.functions.setdefault(phi, f"phi_{len(self.functions)}")
+        wide = phi.growth.kind != "polynomial"
+        return f"averages({function}, {self.name(variance)}, {phi.kinks()!r}, {wide})"
+
     def _dual(self, e: ex.Dual) -> str:
         form = e.phi.dual_form() if e.phi == e.psi else None
         if form is not None:
@@ -110,13 +118,13 @@ class Single:
             return (
                 f"{form.pair}({', '.join([self.name(e.k), *sides, *map(repr, form.parameters)])})"
             )
+        if e.left is e.k is e.right and e.phi != e.psi:
+            both = fm.multiply(e.phi.formula(), e.psi.formula())
+            return self._average(from_formula(both), e.left)
         left = self.expansion(e.phi, e.left)
         right = self.expansion(e.psi, e.right)
-        if e.left is e.k is e.right and e.phi == e.psi:
-            return f"m{left}"
         if e.left is e.k is e.right:
-            self.runtime.add("paired_sum")
-            return f"paired_sum({left}, {right}, 1.0)"
+            return f"m{left}"
         self.runtime.update(("paired_sum", "correlation"))
         rho = f"correlation({self.name(e.k)}, {self.name(e.left)}, {self.name(e.right)})"
         return f"paired_sum({left}, {right}, {rho})"

@@ -20,10 +20,16 @@ if TYPE_CHECKING:
 class DualAccuracyError(ArithmeticError):
     """An expectation missed the tolerance asked for; ``error`` is what was met."""
 
-    def __init__(self, activation: Activation, tolerance: float, error: float) -> None:
+    def __init__(
+        self,
+        activation: Activation,
+        tolerance: float,
+        error: float,
+        other: Activation | None = None,
+    ) -> None:
         super().__init__(
-            f"E[{activation.label}(u) {activation.label}(v)] was computed to a relative error of "
-            f"{error:.1e} only, not {tolerance:.1e}"
+            f"E[{activation.label}(u) {(other or activation).label}(v)] was computed to a relative "
+            f"error of {error:.1e} only, not {tolerance:.1e}"
         )
         self.error = error
 

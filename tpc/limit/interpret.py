@@ -15,6 +15,7 @@ from tpc.limit import expressions as ex
 from tpc.limit.dual import Dual, DualAccuracyError
 from tpc.limit.expectation import Expectation
 from tpc.limit.integrate import Rule, integrate, integrate_one, integrate_pair
+from tpc.limit.series import series_expectation
 from tpc.runtime.gram import input_slice, softmax_share
 from tpc.runtime.lattice import SIZES
 
@@ -122,18 +123,12 @@ def _dual(phi: Activation, psi: Activation, at: tuple[Array, Array, Array], rule
         found = integrate_pair(phi, psi, (q1, k, q2), rule)
         if found is not None:
             return found
-    tolerance = rule.tolerance
     if phi == psi:
-        return Dual(phi).expectation(q1, k, q2, tolerance=tolerance)
-    from tpc.runtime.hermite import correlation, paired_sum
-
-    left, right = _series(phi, q1.ravel(), tolerance), _series(psi, q2.ravel(), tolerance)
-    rho = correlation(k, q1, q2).ravel()
-    count = min(left[0].shape[1], right[0].shape[1])
-    worst = float((np.abs(rho) ** count * left[2] * right[2]).max(initial=0.0))
-    if worst > tolerance:
-        raise DualAccuracyError(phi, tolerance, worst)
-    return paired_sum(left[0], right[0], rho).reshape(k.shape)
+        return Dual(phi).expectation(q1, k, q2, tolerance=rule.tolerance)
+    value, error = series_expectation(phi, q1, k, q2, rule.tolerance, psi)
+    if not error <= rule.tolerance:
+        raise DualAccuracyError(phi, rule.tolerance, error, psi)
+    return value
 
 
 def _within(at: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
@@ -149,11 +144,7 @@ def _average(phi: Activation, q: Array, rule: Rule) -> Array:
         found = integrate_one(phi, q, rule)
         if found is not None:
             return found
-    return np.asarray(_series(phi, q.ravel(), rule.tolerance)[0][:, 0]).reshape(q.shape)
-
-
-def _series(phi: Activation, q: Array, tolerance: float) -> tuple[Array, Array, Array]:
-    from tpc.runtime.hermite import adaptive_series
+    from tpc.runtime.hermite import averages
 
     wide = phi.growth.kind != "polynomial"
-    return adaptive_series(phi.numpy, q, phi.kinks(), wide, tolerance)
+    return averages(phi.numpy, q.ravel(), phi.kinks(), wide).reshape(q.shape)

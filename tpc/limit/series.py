@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tpc.limit.quadrature import pair_expectation
-from tpc.runtime.hermite import MAX_TERMS, SPAN, WIDE_SPAN, hermite_series, series_sum
+from tpc.runtime.duals import SNAP
+from tpc.runtime.hermite import (
+    MAX_TERMS,
+    SPAN,
+    WIDE_SPAN,
+    hermite_series,
+    relative_tails,
+    series_sum,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -16,70 +23,95 @@ if TYPE_CHECKING:
     from tpc.ops.activations import Activation
 
     Array = NDArray[np.float64]
+    Side = tuple[Array, Array, Array, Array]
 
 _FLOOR = 4e-15  # what rounding alone leaves in a sum of many terms
 
 
 def series_expectation(
-    phi: Activation, q11: Array, q12: Array, q22: Array, tolerance: float
+    phi: Activation,
+    q11: Array,
+    q12: Array,
+    q22: Array,
+    tolerance: float,
+    psi: Activation | None = None,
 ) -> tuple[Array, float]:
-    """Return ``E[phi(u) phi(v)]`` and the largest relative error.
+    """Return ``E[phi(u) psi(v)]`` and the largest relative error; psi is phi where none is given.
 
-    Errors are relative to ``sqrt(E phi(u)^2 E phi(v)^2)``.
+    Errors are relative to ``sqrt(E phi(u)^2 E psi(v)^2)``.
 
     The number of terms doubles until the tail bound meets the tolerance; pairs for which
     ``MAX_TERMS`` do not suffice are integrated directly.
     """
     shape = q12.shape
+    both = (phi, phi if psi is None else psi)
     a, k, b = q11.ravel(), q12.ravel(), q22.ravel()
-    variances, place = np.unique(np.concatenate([a, b]), return_inverse=True)
-    left, right = place[: a.size], place[a.size :]
     scale = np.sqrt(a) * np.sqrt(b)
-    rho = np.clip(np.divide(k, scale, out=np.zeros_like(k), where=scale > 0), -1.0, 1.0)
-    kinks, wide = phi.kinks(), phi.growth.kind != "polynomial"
-    value, bound = np.empty_like(k), np.full(k.shape, np.inf)
+    rho = np.divide(k, scale, out=np.zeros_like(k), where=scale > 0)
+    rho = np.where(np.abs(rho) > SNAP, np.sign(rho), rho)
+    value, bound, size = np.empty_like(k), np.full(k.shape, np.inf), np.empty_like(k)
     todo = np.arange(k.size)
     count = 32
     while todo.size and count <= MAX_TERMS:
-        terms, moments, errors = hermite_series(phi.numpy, variances, count, kinks, wide)
-        size = np.sqrt(moments) + 1e-300
-        # what the subtraction cannot resolve counts as tail
-        left_over = 1.0 - ((terms / size[:, None]) ** 2).sum(axis=1)
-        tail = np.sqrt(np.maximum(left_over, 0.0) + np.maximum(errors, _FLOOR))
-        i, j, r = left[todo], right[todo], rho[todo]
-        value[todo] = series_sum(terms[i], terms[j], r)
-        rest = np.minimum(np.abs(r) ** count, 1.0) * tail[i] * tail[j]
-        bound[todo] = rest + errors[i] + errors[j] + _FLOOR
+        left, right = _sides(both, a[todo], b[todo], count)
+        r = rho[todo]
+        value[todo] = series_sum(left[0], right[0], r)
+        rest = np.minimum(np.abs(r) ** count, 1.0) * left[2] * right[2]
+        bound[todo] = rest + left[3] + right[3] + _FLOOR
+        size[todo] = np.sqrt(left[1]) * np.sqrt(right[1]) + 1e-300
         todo = todo[~(bound[todo] <= tolerance)]
         count *= 2
-    if todo.size:
-        _integrate(
-            phi.numpy, (a, b, rho), todo, (kinks, wide), tolerance, value, bound, moments[left]
-        )
+    found, place = np.unique(np.stack([a, b, rho])[:, todo], axis=1, return_inverse=True)
+    sizes = np.zeros(found.shape[1])
+    np.maximum.at(sizes, place.ravel(), size[todo])
+    for i, (one, two, r) in enumerate(found.T):
+        at = todo[place.ravel() == i]
+        value[at], bound[at] = _integrated(both, (one, two, r), 0.1 * tolerance, sizes[i])
     return value.reshape(shape), float(bound.max(initial=0.0))
 
 
-def _integrate(
-    phi: Callable[[Array], Array],
-    where: tuple[Array, Array, Array],
-    todo: NDArray[np.intp],
-    shape: tuple[tuple[float, ...], bool],
+def _sides(
+    both: tuple[Activation, Activation], a: Array, b: Array, count: int
+) -> tuple[Side, Side]:
+    """Return coefficients, second moments, tails and errors of both functions, for every pair."""
+    if both[0] != both[1]:
+        return _side(both[0], a, count), _side(both[1], b, count)
+    terms, moments, tails, errors = _side(both[0], np.concatenate([a, b]), count)
+    n = a.size
+    return (
+        (terms[:n], moments[:n], tails[:n], errors[:n]),
+        (terms[n:], moments[n:], tails[n:], errors[n:]),
+    )
+
+
+def _side(phi: Activation, variances: Array, count: int) -> Side:
+    distinct, place = np.unique(variances, return_inverse=True)
+    found = hermite_series(phi.numpy, distinct, count, phi.kinks(), _wide(phi))
+    # what the subtraction from the second moment cannot resolve counts as tail
+    terms, moments, errors = found
+    tails = relative_tails(terms, moments, np.maximum(errors, _FLOOR))
+    return terms[place], moments[place], tails[place], errors[place]
+
+
+def _wide(phi: Activation) -> bool:
+    return phi.growth.kind != "polynomial"
+
+
+def _integrated(
+    both: tuple[Activation, Activation],
+    at: tuple[float, float, float],
     tolerance: float,
-    value: Array,
-    bound: Array,
-    moments: Array,
-) -> None:
-    a, b, rho = where
-    kinks, wide = shape
-    span = WIDE_SPAN if wide else SPAN
-    seen: dict[tuple[float, float, float], tuple[float, float]] = {}
-    for i in todo:
-        key = (float(a[i]), float(b[i]), float(rho[i]))
-        if key not in seen:
-            deviations = (float(np.sqrt(a[i])), float(np.sqrt(b[i])))
-            size = float(moments[i]) + 1e-300
-            found, error = pair_expectation(
-                phi, phi, deviations, key[2], (kinks, kinks), span, 0.1 * tolerance * size
-            )
-            seen[key] = (found, error / size)
-        value[i], bound[i] = seen[key][0], seen[key][1] + _FLOOR
+    size: float,
+) -> tuple[float, float]:
+    """Return an expectation at one pair of variances and a correlation, and its relative error."""
+    phi, psi = both
+    found, error = pair_expectation(
+        phi.numpy,
+        psi.numpy,
+        (float(np.sqrt(at[0])), float(np.sqrt(at[1]))),
+        float(at[2]),
+        (phi.kinks(), psi.kinks()),
+        WIDE_SPAN if _wide(phi) or _wide(psi) else SPAN,
+        tolerance * size,
+    )
+    return found, error / size + _FLOOR

@@ -35,7 +35,7 @@ def panel_nodes(edges: Array) -> tuple[Array, Array]:
 
 def panel_edges(kinks: Sequence[float], span: float, level: int) -> Array:
     """Return panel edges on [-span, span]: uniform, cut at the kinks, graded towards them and 0."""
-    uniform = np.linspace(-span, span, int(np.ceil(span)) * 2 ** max(level, 1) + 1)
+    uniform = np.linspace(-span, span, int(np.ceil(span)) * 2 ** (level + 1) + 1)
     steps = 2.0 ** -np.arange(0, 6 + 3 * level)
     graded = [c + sign * steps for c in (0.0, *kinks) for sign in (-1.0, 1.0)]
     edges = np.concatenate([uniform, np.asarray([0.0, *kinks]), *graded])
@@ -141,15 +141,24 @@ def adaptive_series(
     """
     variances = np.asarray(variances, dtype=np.float64)
     distinct, place = np.unique(variances, return_inverse=True)
-    smooth = all(z == 0.0 for z in kinks)
     for points in (12, 24, 48):
-        if not smooth or distinct[0] <= 0.0 or distinct.size < 4 * points:
+        if distinct[0] <= 0.0 or distinct.size < 4 * points:
             break
         found = interpolated_series(phi, distinct, points, kinks, exponential, tolerance)
         if found is not None:
             return found[0][place], found[1][place], found[2][place]
     terms, moments, errors = enough_terms(phi, distinct, kinks, exponential, tolerance)
     return terms[place], moments[place], relative_tails(terms, moments, errors)[place]
+
+
+def averages(
+    phi: Callable[[Array], Any], variances: Array, kinks: Sequence[float], exponential: bool
+) -> Array:
+    """Return ``E phi(u)`` (N,) for Gaussians with these variances, by one integral for each."""
+    distinct, place = np.unique(np.asarray(variances, dtype=np.float64), return_inverse=True)
+    parts = np.array_split(distinct, distinct.size // 4096 + 1)
+    found = [hermite_series(phi, part, 1, kinks, exponential)[0][:, 0] for part in parts]
+    return np.asarray(np.concatenate(found)[place])
 
 
 def relative_tails(terms: Array, moments: Array, errors: Array) -> Array:
