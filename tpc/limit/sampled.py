@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from tpc.covariance.sampling import SampledKernel
+    from tpc.feature import Run
     from tpc.ir.module import Module
     from tpc.limit.bands import Options
 
@@ -154,6 +155,23 @@ class SampledLimit(Limit):
     def to_json(self) -> dict[str, Any]:
         """Return what ``tpc derive --json`` prints."""
         return {**super().to_json(), "weights": list(self.active)}
+
+    def train(self, data: Mapping[str, Any], steps: int, **options: Any) -> Run:
+        """Train in the kernel regime on all samples at once: see :meth:`Limit.train`.
+
+        Raises:
+            TpcError: minibatches of samples that depend on each other.
+        """
+        if self.coupled and options.get("batches") is not None:
+            raise TpcError(
+                Diagnostic(
+                    "E0967",
+                    "the samples of a batch depend on each other: minibatches have kernels of "
+                    "their own",
+                    help="train on all samples at every step",
+                )
+            )
+        return super().train(data, steps, **options)
 
     def with_errors(
         self,
