@@ -290,8 +290,8 @@ class Program:
 
     def predict(
         self,
-        data: Mapping[str, np.ndarray],
-        test: Mapping[str, np.ndarray],
+        data: Mapping[str, Any],
+        test: Mapping[str, Any],
         *,
         kind: Literal["nngp", "ntk"] | None = None,
         **options: Any,
@@ -318,7 +318,7 @@ class Program:
 
     def simulate(
         self,
-        data: Mapping[str, np.ndarray],
+        data: Mapping[str, Any],
         *,
         width: int,
         steps: int = 0,

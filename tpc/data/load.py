@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from tpc.data.archives import load_archive, load_array
 from tpc.data.images import read_images
-from tpc.data.prepare import masked, prepared
+from tpc.data.prepare import LENGTH, prepared, sized
 from tpc.data.sets import TEST_PREFIX, DataSet, Reading, split
 from tpc.data.text import Known, read_text
 from tpc.diagnostics import Diagnostic, TpcError
@@ -43,7 +43,7 @@ def load(module: Module, files: Iterable[str], reading: Reading | None = None) -
     for file in files:
         source.add(file)
     source.require_no_second_split()
-    found = split(module, masked(module, source.arrays))
+    found = split(module, sized(module, source.arrays))
     return dataclasses.replace(prepared(module, found, how), names=source.names)
 
 
@@ -118,6 +118,8 @@ class _Source:
         known = Known(self.names.get(spec.name), self.names.get(target.name) if target else None)
         found = read_text(path, spec, target, self._how(name), known)
         prefix = name.removesuffix(spec.name)
+        if "mask" in found.arrays and "mask" not in self.module.inputs:
+            found.arrays[spec.name + LENGTH] = found.arrays.pop("mask").sum(axis=1).astype(int)
         arrays = {prefix + key: array for key, array in found.arrays.items()}
         if prefix:
             self._given(arrays)

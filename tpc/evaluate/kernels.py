@@ -71,20 +71,25 @@ def evaluate(
     Raises:
         TpcError: data that do not fit the program, or a system that cannot be solved.
     """
+    from tpc.limit.lengths import given
     from tpc.limit.prediction import training_kernel
+    from tpc.limit.union import notes as union_notes
+    from tpc.limit.union import together
     from tpc.simulate.data import checked
 
-    train, count = checked(module, data.train, limit.inputs, 1)
+    train, count = given(limit, data.train)
     target = target_of(module)
     predicts = target is not None and target in data.train and bool(data.test)
     method: Method = solver if predicts else "cholesky"
-    arrays = {"kernel": training_kernel(limit, train, method, tolerance)}
     numbers: dict[str, float | int] = {"samples": count}
     test: Mapping[str, np.ndarray] = {}
     if data.test:
-        test, numbers["test_samples"] = checked(module, data.test, limit.inputs, 1, "test data")
+        test, numbers["test_samples"] = given(limit, data.test, "test data")
+        limit = together(limit, train, test)
+    arrays = {"kernel": training_kernel(limit, train, method, tolerance)}
+    if data.test:
         arrays["kernel_test"] = limit.evaluate(test, train, tolerance=tolerance)
-    notes: tuple[str, ...] = ()
+    notes = union_notes(limit)
     if predicts and target is not None:
         targets, _ = checked(module, data.train, [target], 1)
         _same_count(len(targets[target]), count)
@@ -103,7 +108,7 @@ def evaluate(
         )
         arrays |= _arrays(found, targets[target])
         numbers |= _numbers(found, arrays, data.test.get(target))
-        notes = (found.note,) if "conjugate" in found.note else ()
+        notes = (*notes, found.note) if "conjugate" in found.note else notes
     elif covariance or centre or ridge:
         raise TpcError(
             Diagnostic(

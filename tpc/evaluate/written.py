@@ -66,12 +66,14 @@ def write_kernels(
         TpcError: data that do not fit the program, no room on the disk, an unfinished file that
             belongs to something else.
     """
-    from tpc.simulate.data import checked
+    from tpc.limit.lengths import given
+    from tpc.limit.union import together
 
-    train, _ = checked(module, data.train, limit.inputs, 1)
+    train, _ = given(limit, data.train)
     sides: dict[str, tuple[Path, Any, Any]] = {"kernel": (path, train, None)}
     if data.test:
-        test, _ = checked(module, data.test, limit.inputs, 1, "test data")
+        test, _ = given(limit, data.test, "test data")
+        limit = together(limit, train, test)
         beside = path.with_name(f"{path.stem}_test{path.suffix}")
         sides["kernel_test"] = (beside, test, None if diagonal else train)
     shapes: dict[str, tuple[int, ...]] = {}

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-COMPILED = 20_000_000
+COMPILED = 50_000_000
 """Expressions times pairs from which on a block is worth compiling."""
 
 
@@ -51,7 +51,7 @@ def _one_by_one(values: Any, declared: tuple[int, ...]) -> bool:
         shapes = {np.shape(each) for each in values}
     except ValueError:
         return False
-    return shapes != {declared} and all(len(shape) == len(declared) for shape in shapes)
+    return shapes != {declared} and any(len(shape) == len(declared) for shape in shapes)
 
 
 class Samples:
@@ -79,6 +79,44 @@ class Samples:
             sizes: (np.array(own), {n: np.stack([v[i] for i in own]) for n, v in lists.items()})
             for sizes, own in sorted(places.items(), key=lambda each: sorted(each[0]))
         }
+
+
+def given(limit: Limit, data: Mapping[str, Any], what: str = "data") -> tuple[dict[str, Any], int]:
+    """Return the inputs of a limit, checked, and the number of samples.
+
+    Where their shapes differ from sample to sample they are arrays of arrays.
+
+    Raises:
+        TpcError: as :func:`tpc.simulate.data.checked`.
+    """
+    import numpy as np
+
+    from tpc.simulate import data as arrays
+
+    own = {name: data[name] for name in limit.inputs if name in data}
+    if len(own) < len(limit.inputs) or not ragged(limit, own):
+        return arrays.checked(limit.module, data, limit.inputs, 1, what)
+    family = family_of(limit)
+    samples = Samples(limit, own, Naming(family))
+    found = {name: np.empty(samples.count, dtype=object) for name in own}
+    for sizes, (places, group) in samples.groups.items():
+        checked_group, _ = arrays.checked(family.module(sizes), group, list(own), 1, what)
+        for name, values in checked_group.items():
+            for place, value in zip(places, values, strict=True):
+                found[name][place] = value
+    return found, samples.count
+
+
+def joined(left: Any, right: Any) -> Any:
+    """Return samples after others."""
+    import numpy as np
+
+    if object not in (left.dtype, right.dtype):
+        return np.concatenate([left, right])
+    found = np.empty(len(left) + len(right), dtype=object)
+    for i, sample in enumerate([*left, *right]):
+        found[i] = sample
+    return found
 
 
 def _only(limit: Limit, X: Any) -> dict[str, Any]:
@@ -154,7 +192,7 @@ class Naming:
             try:
                 spec = self.family.module(frozenset({(size, extent)})).inputs[name]
             except TpcError as error:
-                faults.append(f"{size} = {extent}: {error.diagnostics[0].message}")
+                faults.append(f"{size} = {extent}: {error.diagnostics[0].headline}")
                 continue
             if int(spec.type.dims[axis].count) == extent:
                 return size
@@ -179,7 +217,7 @@ def family_of(limit: Limit) -> Family:
     known = limit.__dict__.get("_family")
     if known is None:
         known = limit.__dict__["_family"] = Family(limit, limit.resized)
-    return known  # type: ignore[no-any-return]
+    return known
 
 
 def evaluate(limits: Sequence[Limit], X: Any, X2: Any, options: Options) -> tuple[Array, Array]:
@@ -323,9 +361,9 @@ def _compiled(
 
     inputs = family.base.inputs
     source = module_source(kernels, inputs, "Kernel between samples of two shapes.", "", 1e-10)
-    padded = [{n: _padded(a, inputs[n]) for n, a in side.items()} for side in (one, two)]
+    left, right = ({n: _padded(a, inputs[n]) for n, a in each.items()} for each in (one, two))
     with samples_checked():
-        work = CompiledWork(kernels, load(source), *padded, options.tolerance)
+        work = CompiledWork(kernels, load(source), left, right, options.tolerance)
     found = new_array((1, work.rows, work.columns, *kernels.kept, *kernels.kept), "float64")
     fill(work, found, options)
     return np.asarray(found[0])

@@ -15,9 +15,11 @@ from tpc.diagnostics import Diagnostic, TpcError
 from tpc.feature.memory import available
 from tpc.limit.classes import probabilities, sampled_probabilities
 from tpc.limit.layout import Layout, layout
+from tpc.limit.lengths import given
 from tpc.limit.predict import Posterior, ensemble, posterior, tangent
 from tpc.limit.ridge import Ridge, choose_ridge
 from tpc.limit.solving import TILE, Method, factor_fits, solve
+from tpc.limit.union import together
 from tpc.simulate.data import checked
 
 if TYPE_CHECKING:
@@ -119,6 +121,7 @@ def predict(
         TpcError: targets that do not fit the output, a system that is not solved, or conjugate
             gradients at finite time.
     """
+    limit = together(limit, train, test)
     shape = layout(limit.module)
     y = _columns(shape, targets)
     middle = y.reshape(len(targets), -1).mean(axis=0) if centre else None
@@ -159,9 +162,12 @@ def predict_data(
     if len(names) != 1:
         said = f"predictions need a program with one target, this one has {len(names)}"
         raise TpcError(Diagnostic("E0910", said))
-    train, _ = checked(module, data, [*limit.inputs, names[0]], 1)
-    points, _ = checked(module, test, limit.inputs, 1, "test data")
-    targets = train.pop(names[0])
+    train, count = given(limit, data)
+    targets = checked(module, data, names, 1)[0][names[0]]
+    if len(targets) != count:
+        said = f"the data have {count} samples but {len(targets)} targets"
+        raise TpcError(Diagnostic("E0922", said))
+    points, _ = given(limit, test, "test data")
     return predict(limit, lambda: limit.other("nngp"), train, targets, points, **options)
 
 
@@ -198,7 +204,7 @@ class _Job:
 
     def _prior(self) -> tuple[Array, Array, Array]:
         """Return the covariance of f before training: zeros where f vanishes."""
-        nngp = self.nngp()
+        nngp = together(self.nngp(), self.train, self.test)
         pairs = (self.train, None), (self.test, self.train), (self.test, None)
         if nngp.vanishes:
             n, m = (len(next(iter(side.values()))) for side in (self.train, self.test))

@@ -10,6 +10,7 @@ import numpy as np
 from tpc.diagnostics import Diagnostic, TpcError
 from tpc.feature.memory import require
 from tpc.limit.layout import layout
+from tpc.limit.lengths import given, joined
 from tpc.simulate.data import checked
 
 if TYPE_CHECKING:
@@ -38,7 +39,13 @@ class Problem:
     ) -> None:
         module, names = limit.module, list(limit.inputs)
         targets = [] if loss is None else loss.inputs
-        self.data, self.count = checked(module, data, [*names, *targets], 1)
+        own, self.count = given(limit, data)
+        others = [name for name in targets if name not in names]
+        found, count = checked(module, data, others, 1) if others else ({}, self.count)
+        if count != self.count:
+            said = f"the data have {self.count} samples but {count} targets"
+            raise TpcError(Diagnostic("E0922", said))
+        self.data = {**own, **found}
         self.tolerance, self.tested = tolerance, test is not None
         self.layout = layout(module)
         self._axes = self.layout.axes
@@ -46,8 +53,8 @@ class Problem:
         self._all = train
         blocks = []
         if test is not None:
-            found, more = checked(module, test, names, 1, "test data")
-            self._all = {name: np.concatenate([train[name], found[name]]) for name in names}
+            found, more = given(limit, test, "test data")
+            self._all = {name: joined(train[name], found[name]) for name in names}
         else:
             more = 0
         self.total = self.count + more

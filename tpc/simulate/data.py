@@ -84,7 +84,9 @@ def _checked(spec: InputSpec, given: Any, width: int, what: str) -> Array:
     try:
         array = np.asarray(given)
     except ValueError as error:
-        raise TpcError(_kind(spec, "rows of different lengths", what)) from error
+        raise TpcError(_lengths(spec, what)) from error
+    if array.dtype == object:
+        raise TpcError(_lengths(spec, what))
     allowed = "biuf" if spec.type.below is None else "iuf"
     if array.dtype.kind not in allowed:
         raise TpcError(_kind(spec, f"numbers of type {array.dtype}", what))
@@ -124,6 +126,16 @@ def _whole(spec: InputSpec, array: Any, what: str) -> Array:
             )
         )
     return whole  # type: ignore[no-any-return]
+
+
+def _lengths(spec: InputSpec, what: str) -> Diagnostic:
+    return Diagnostic(
+        "E0923",
+        f"`{spec.name}` of the {what} holds samples of different lengths",
+        spec.span,
+        help="the kernel limits take them (nngp, ntk); where features learn, and at finite widths, "
+        "samples have one length: pad them, and declare input mask : [T]",
+    )
 
 
 def _kind(spec: InputSpec, found: str, what: str) -> Diagnostic:

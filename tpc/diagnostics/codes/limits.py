@@ -13,7 +13,10 @@ CODES = (
         "E0961",
         "samples that do not fit the inputs of a program",
         "A kernel is evaluated on arrays of shape (N, *input shape), one per input, without NaN or "
-        "infinity; several inputs are given as a mapping from their names.",
+        "infinity; several inputs are given as a mapping from their names. Samples of different "
+        "lengths are given as a list: each is taken by the program at its own size, no larger than "
+        "the one that the program states, under the same weights. The output must not have the "
+        "length as an axis, and the scales of the weights must not hang on it.",
     ),
     Code(
         "E0962",
