@@ -124,11 +124,22 @@ class Family:
     _given: list[Array] = field(default_factory=list)
     _found: list[Array] = field(default_factory=list)
 
-    def draw(self, x: Array, copies: int, noise: Callable[[int], Array]) -> Array:
-        """Return products (P, copies, M) of arguments (P, D); ``noise(rows)`` is (rows, M)."""
-        covariance = x @ x.T
+    def draw(
+        self,
+        x: Array | None,
+        copies: int,
+        noise: Callable[[int], Array],
+        covariance: Array | None = None,
+    ) -> Array:
+        """Return products (P, copies, M) of arguments (P, D); ``noise(rows)`` is (rows, M).
+
+        Where nothing else is drawn of the family, the products' ``covariance`` (P, P) will do.
+        """
+        if covariance is None:
+            assert x is not None
+            covariance = x @ x.T
         mean: Array | float = 0.0
-        if self._given:
+        if self._given and x is not None:
             old, values = np.concatenate(self._given), np.concatenate(self._found)
             between = x @ old.T
             inverse = np.linalg.pinv(old @ old.T, rcond=1e-12, hermitian=True)
@@ -138,11 +149,11 @@ class Family:
         factor = root(covariance)
         rank = factor.shape[1]
         fresh = noise(rank * copies)
-        found = np.empty((len(x), copies, fresh.shape[1]))
+        found = np.empty((len(covariance), copies, fresh.shape[1]))
         for k in range(copies):
             found[:, k] = factor @ fresh[k * rank : (k + 1) * rank]
         found += mean
-        if self.keep:
+        if self.keep and x is not None:
             self._given.append(x)
             self._found.append(found)
         return found

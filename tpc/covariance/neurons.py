@@ -29,6 +29,7 @@ from tpc.covariance.draws import Normals
 from tpc.covariance.families import STAGE, Family, Roles, arguments, roles
 from tpc.covariance.pushforward import pushforward
 from tpc.covariance.tails import centred, require_enough
+from tpc.covariance.tangents import Slopes, Source, Tangent, pushed, samples
 from tpc.exact import Coefficient
 from tpc.ir.node import Node, ordered
 from tpc.limit.contraction import weight_below
@@ -79,12 +80,12 @@ class Neurons:
         self.probing = probing
         self.context = EvalContext(self.count, self.batch, params, seed=replicate)
         self.values: dict[Node, Array] = {}
-        self.tangents: dict[Node, Array | None] = {}
+        self.tangents: dict[Node, Tangent | None] = {}
         self._families: dict[Any, list[Family]] = {}
         self._squares: dict[Node, float] = {}
         self._uses: Counter[Any] = Counter()
 
-    def run(self, roots: Sequence[Node]) -> list[tuple[Array, Array | None]]:
+    def run(self, roots: Sequence[Node]) -> list[tuple[Array, Tangent | None]]:
         """Return values and tangents (None: zero) of nodes."""
         order = needed(roots)
         found = {node: roles(node) for node in order}
@@ -100,7 +101,7 @@ class Neurons:
                         del self.values[x], self.tangents[x]
         return [(self.values[node], self.tangents[node]) for node in roots]
 
-    def _node(self, node: Node, found: Roles | None) -> tuple[Array, Array | None]:
+    def _node(self, node: Node, found: Roles | None) -> tuple[Array, Tangent | None]:
         if found is not None:
             return self._product(node, found)
         if node.op is INPUT:
@@ -140,7 +141,7 @@ class Neurons:
         """Return what sums over width axes of the draws are to be multiplied by."""
         return float(self.nominal / self.count) ** widths
 
-    def _leaf(self, node: Node) -> tuple[Array, Array | None]:
+    def _leaf(self, node: Node) -> tuple[Array, Tangent | None]:
         """Return the entries of a weight with one width axis: biases, gains, embeddings."""
         name = str(node.attrs["name"])
         spec = self.params[name]
@@ -153,7 +154,13 @@ class Neurons:
             value = np.full(node.type.shape(self.count), float(spec.init == "one"))
         if name not in self.steps:
             return value, None
-        return value, self.step(name) ** 0.5 * self._entries(node, self.normals.equal)
+        step = self.step(name)
+
+        def draw() -> Array:
+            return np.asarray(step**0.5 * self._entries(node, self.normals.equal))
+
+        source = Source(node.type, draw, variance=step)
+        return value, Slopes({source: np.ones(value.shape)})
 
     def _entries(self, node: Node, noise: Any) -> Array:
         """Return independent numbers in the shape of a value with one width axis."""
@@ -164,8 +171,8 @@ class Neurons:
         flat: Array = noise(int(np.prod(others, dtype=int)) * blocks)
         return np.moveaxis(flat.reshape(*others, blocks * self.count), -1, axis)
 
-    def _product(self, node: Node, found: Roles) -> tuple[Array, Array | None]:
-        """Draw the product of a weight and a value, and its tangent."""
+    def _product(self, node: Node, found: Roles) -> tuple[Array, Tangent | None]:
+        """Draw the product of a weight and a value; its tangent is a source of its own."""
         dims = dict(zip(node.attrs["out"], node.type.dims, strict=True))
         wide = [label for label in found.copies if dims[label].width]
         if len(wide) != 1 or node.type.sort != 1:
@@ -176,34 +183,67 @@ class Neurons:
         stretch = self.stretch(found.summed_widths)
         var, step = self.variance(found.name) * stretch, self.step(found.name) * stretch
         given = arguments(x, found)
-        value = self._drawn(node, found, "value", [(var, given)], self.normals.opposite)
-        if not self.steps:
+        value = self._drawn(node, found, "value", var**0.5 * given)
+        moved = None if var == 0.0 else moved
+        if not self.steps or (step == 0.0 and moved is None):
             return value, None
-        parts = [(step, given)]
+        apart = not found.shared and len(found.copies) == 1 and node.type.batched
+        if apart and self._uses[found.key] == 1:
+            law = step * (given[0] @ given[0].T)
+            share = None if moved is None else self.second_moments(found, x, moved)
+            if moved is None or share is not None:
+                law = law if share is None else law + var * share[0]
+                return value, Slopes({self._source(node, found, law): np.ones(value.shape)})
+        parts = [step**0.5 * given]
         if moved is not None:
-            full = np.broadcast_to(moved, x.shape)
-            parts.append((var, arguments(full, found)))
-        if all(factor == 0.0 for factor, _ in parts):
-            return value, None
-        return value, self._drawn(node, found, "tangent", parts, self.normals.equal)
+            parts.append(var**0.5 * arguments(np.broadcast_to(samples(moved), x.shape), found))
+        return value, self._drawn(node, found, "tangent", np.concatenate(parts, axis=2))
+
+    def _source(self, node: Node, found: Roles, law: Array) -> Source:
+        """Return the tangent of a product, which is drawn only where it must be."""
+
+        def draw() -> Array:
+            return self._drawn(node, found, "tangent", None, law)
+
+        order = [label for label in node.attrs["out"] if label in found.places]
+        known = tuple(order) == found.places
+        return Source(node.type, draw, law if known else None)
+
+    def second_moments(self, found: Roles, x: Array, tangent: Tangent) -> Array | None:
+        """Return the sums of products of a tangent over what a weight contracts, (groups, P, P).
+
+        Exact means over the tangents' own Gaussians; None where these are not known.
+        """
+        type_ = found.value.type
+        whole = type_.batched and type_.sort == 1 and not found.shared
+        wide = [label for label, dim in zip(found.of_value, type_.dims, strict=True) if dim.width]
+        if not whole or list(found.summed) != wide or not isinstance(tangent, Slopes):
+            return None
+        exact = tangent.second_moments(type_, self.batch)
+        return None if exact is None else exact[None]
 
     def _drawn(
-        self, node: Node, found: Roles, kind: str, parts: list[tuple[float, Array]], noise: Any
+        self,
+        node: Node,
+        found: Roles,
+        kind: str,
+        x: Array | None,
+        covariance: Array | None = None,
     ) -> Array:
-        sizes = dict(
-            zip(node.attrs["out"], self.context.shape(node.type)[-node.type.rank :], strict=True)
-        )
+        """Draw products of arguments (groups, P, D), or of a covariance (P, P)."""
+        noise = self.normals.opposite if kind == "value" else self.normals.equal
+        shape = self.context.shape(node.type)[-node.type.rank :]
+        sizes = dict(zip(node.attrs["out"], shape, strict=True))
         copies = int(np.prod([sizes[label] for label in found.copies], dtype=int)) // self.count
-        groups = len(parts[0][1])
         key = (kind, *found.key)
         if key not in self._families:
-            keep = self._uses[found.key] > 1
             self._require_one_way(node, found)
-            self._families[key] = [Family(keep) for _ in range(groups)]
-        drawn = []
-        for g, family in enumerate(self._families[key]):
-            x = np.concatenate([factor**0.5 * part[g] for factor, part in parts], axis=1)
-            drawn.append(family.draw(x, copies, noise))
+            keep = self._uses[found.key] > 1
+            self._families[key] = [Family(keep) for _ in range(1 if x is None else len(x))]
+        drawn = [
+            family.draw(None if x is None else x[g], copies, noise, covariance)
+            for g, family in enumerate(self._families[key])
+        ]
         return self._placed(np.stack(drawn), node, found, sizes)
 
     def _require_one_way(self, node: Node, found: Roles) -> None:
@@ -242,24 +282,24 @@ class Neurons:
             return float(ratio ** float(power.const))
         return ratio ** averaged_widths(node)
 
-    def _pushed(self, node: Node, value: Array, arrays: Sequence[Array]) -> Array | None:
+    def _pushed(self, node: Node, value: Array, arrays: Sequence[Array]) -> Tangent | None:
         """Return the tangent of a node from those of its operands."""
         if averaged_widths(node):
             return None
-        total: Array | None = None
-        for position, x in enumerate(node.operands):
-            tangent = self.tangents[x]
-            found = None if tangent is None else pushforward(node, position)
-            if found is None or tangent is None:
-                continue
+        given = {k: t for k, x in enumerate(node.operands) if (t := self.tangents[x]) is not None}
+
+        def share(position: int, tangent: Array) -> Array | None:
+            found = pushforward(node, position)
+            if found is None:
+                return None
             leaf, order = found
             known = {node: value, leaf: np.broadcast_to(tangent, arrays[position].shape)}
             known |= dict(zip(node.operands, arrays, strict=True))
             for each in order:
                 known[each] = self._evaluated(each, [known[y] for y in each.operands])
-            share = known[order[-1] if order else leaf]
-            total = share if total is None else total + share
-        return total
+            return known[order[-1] if order else leaf]
+
+        return pushed(node, given, share, value.shape) if given else None
 
 
 def averaged_widths(node: Node) -> int:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from tpc.covariance.families import STAGE, Roles, arguments, roles
 from tpc.covariance.kernel import output_modes
 from tpc.covariance.neurons import needed
+from tpc.covariance.tangents import Tangent, samples
 from tpc.exact import Coefficient
 from tpc.ops.base import MissingRule
 from tpc.ops.param import PARAM
@@ -57,7 +58,7 @@ class Outputs:
         return tuple(dict.fromkeys(r.found.value for r in self.readouts if r.found is not None))
 
     def kernels(
-        self, neurons: Neurons, sampled: Sequence[tuple[Array, Array | None]]
+        self, neurons: Neurons, sampled: Sequence[tuple[Array, Tangent | None]]
     ) -> tuple[Array, Array]:
         """Return both kernels, (N, N) and the kept axes twice, from samples of ``values``."""
         table = dict(zip(self.values, sampled, strict=True))
@@ -78,11 +79,12 @@ class Outputs:
                 continue
             stretch = neurons.stretch(first.found.summed_widths)
             var, step = var * stretch, step * stretch
-            x, moved = _combined(parts, factors, table, neurons.batch)
-            gram = self._gram(x, first, neurons.batch)
+            args = arguments(_combined(parts, factors, table, neurons.batch), first.found)
+            gram = self._gram(args @ args.transpose(0, 2, 1), first, neurons.batch)
             kernel += var * gram
             tangent += step * gram
-            if moved is not None and var:
+            moved = _moved(parts, factors, table, neurons) if var else None
+            if moved is not None:
                 tangent += var * self._gram(moved, first, neurons.batch)
         return kernel, tangent
 
@@ -99,12 +101,10 @@ class Outputs:
                 first, second = first + 1, second + 2
         return _paired(found, len(self.kept))
 
-    def _gram(self, x: Array, readout: Readout, batch: int) -> Array:
-        """Return inner products of what a readout reads, by samples and kept axes of the output."""
+    def _gram(self, grams: Array, readout: Readout, batch: int) -> Array:
+        """Return inner products (groups, P, P) by samples and kept axes of the output."""
         found = readout.found
         assert found is not None
-        args = arguments(x, found)
-        grams = args @ args.transpose(0, 2, 1)
         dims = dict(zip(found.out, readout.node.type.dims, strict=True))
         places = [int(dims[label].count) for label in found.places]
         shared = [int(dims[label].count) for label in found.shared]
@@ -153,23 +153,45 @@ def _paired(array: Array, count: int) -> Array:
 def _combined(
     parts: Sequence[Readout],
     factors: Sequence[float],
-    table: dict[Node, tuple[Array, Array | None]],
+    table: dict[Node, tuple[Array, Tangent | None]],
     batch: int,
-) -> tuple[Array, Array | None]:
-    """Return what one weight reads in all, and its tangent."""
+) -> Array:
+    """Return what one weight reads in all."""
+    values = []
+    for each, factor in zip(parts, factors, strict=True):
+        assert each.found is not None
+        x = table[each.found.value][0]
+        full = x if each.found.value.type.batched else np.broadcast_to(x, (batch, *x.shape))
+        values.append(factor * full)
+    return np.asarray(sum(values))
+
+
+def _moved(
+    parts: Sequence[Readout],
+    factors: Sequence[float],
+    table: dict[Node, tuple[Array, Tangent | None]],
+    neurons: Neurons,
+) -> Array | None:
+    """Return the sums of products (groups, P, P) of the tangent of what one weight reads."""
+    found = parts[0].found
+    assert found is not None
+    x, tangent = table[found.value]
+    if len(parts) == 1 and tangent is not None:
+        exact = neurons.second_moments(found, x, tangent)
+        if exact is not None:
+            return factors[0] ** 2 * exact
     total: Array | None = None
-    moved: Array | None = None
     for each, factor in zip(parts, factors, strict=True):
         assert each.found is not None
         x, tangent = table[each.found.value]
-        if not each.found.value.type.batched:
-            x = np.broadcast_to(x, (batch, *x.shape))
-        total = factor * x if total is None else total + factor * x
         if tangent is not None:
-            tangent = factor * np.broadcast_to(tangent, x.shape)
-            moved = tangent if moved is None else moved + tangent
-    assert total is not None
-    return total, moved
+            shape = (neurons.batch, *x.shape[each.found.value.type.batched :])
+            moved = factor * np.broadcast_to(samples(tangent), shape)
+            total = moved if total is None else total + moved
+    if total is None:
+        return None
+    args = arguments(total, found)
+    return args @ args.transpose(0, 2, 1)
 
 
 def outputs(output: Node) -> Outputs:
