@@ -59,9 +59,8 @@ REFUSED = {
     ),
     "quotient, nngp": ("return V @ (A @ h) / mean((W @ h) * (R @ h))", "vanishes"),
     "norm of nothing, nngp": ("return V @ layer_norm(z * (W @ h))", "vanishes"),
-    "transpose, ntk": ("return V @ relu(W.T @ relu(W @ h))", "jumps"),
-    "readout elsewhere, ntk": ("return V @ relu(W @ h + V[1])", "not a sum of readouts"),
-    "no readout, ntk": ("return relu(V @ relu(W @ h))", "not a sum of readouts"),
+    "readout elsewhere, ntk": ("return V @ relu(W @ h + V[1])", "grows like"),
+    "no readout, ntk": ("return relu(V @ relu(W @ h))", "random itself"),
     "large hidden weight, nngp": ("return V @ relu(G @ h)", "grows like"),
     "large output, nngp": ("return V @ relu(W @ h) * n^(1/2)", "grows like"),
     "bottleneck, nngp": ("return V @ relu(C @ (B @ h))", "without a width"),
@@ -82,6 +81,7 @@ KEPT = {
     "product, ntk": "return V @ relu((W @ h) * (R @ h))",
     "vanishing gate, ntk": f"return V @ ({DOT} * n^-1 * (A @ h) + W @ h)",
     "transpose, nngp": "return V @ (W.T @ relu(W @ h))",
+    "transpose, ntk": "return V @ relu(W.T @ relu(W @ h))",
     "nonlinear output, nngp": "return sigmoid(V @ relu(W @ h))",
 }
 

@@ -226,9 +226,8 @@ def f(x) = relu(U @ x) @ V.T
 
 
 REFUSED = {
-    "transpose": ("param W : [n, n]", "V @ relu(W.T @ relu(W @ relu(U @ x)))", "jumps"),
-    "readout": ("param W : [n, n]", "V @ relu(W @ relu(U @ x) + V[1])", "not a sum of readouts"),
-    "nonlinear": ("param W : [n, n]", "relu(V @ relu(W @ relu(U @ x)))", "not a sum of readouts"),
+    "readout": ("param W : [n, n]", "V @ relu(W @ relu(U @ x) + V[1])", "grows like"),
+    "nonlinear": ("param W : [n, n]", "relu(V @ relu(W @ relu(U @ x)))", "random itself"),
     "grows": ("param W : [n, n] abc(0, 0, 0)", "V @ relu(W @ relu(U @ x))", "grows like"),
 }
 

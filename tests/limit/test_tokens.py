@@ -112,11 +112,3 @@ def test_large_images_have_limits_at_once():
     for kind in ("nngp", "ntk"):
         assert "Sigma_K2[p, q]" in program.limit(kind).text()
     assert time.perf_counter() - begin < 5
-
-
-def test_tied_readouts_have_no_independent_gradient():
-    text = (EXAMPLES / "tied_lm.tp").read_text(encoding="utf-8")
-    small = text.replace("vocab = 50, T = 4", "vocab = 3, T = 2")
-    with pytest.raises(tpc.TpcError, match="not a sum of readouts") as caught:
-        tpc.compile(text=small).limit("ntk")
-    assert "Zdot" in str(caught.value)

@@ -14,9 +14,10 @@ from tpc.covariance.quiet import require_quiet_numbers
 from tpc.covariance.run import Run
 from tpc.ir.node import Node, walk
 from tpc.limit.contraction import weight_below
-from tpc.limit.kernels import moved_params, require_independence, step
+from tpc.limit.independence import require_independence
 from tpc.limit.mixtures import require_no_scalars
 from tpc.limit.moment import LimitRefusal
+from tpc.limit.tangent import moved_params, step
 from tpc.ops.add import ADD
 from tpc.ops.base import MissingRule
 from tpc.ops.bernoulli import BERNOULLI

@@ -12,8 +12,8 @@ from tpc.exact import Affine, Coefficient
 from tpc.ir.node import Node, walk
 from tpc.limit.contraction import weight_below
 from tpc.limit.equations import Equation
-from tpc.limit.kernels import moved_params, step
 from tpc.limit.moment import block_size
+from tpc.limit.tangent import moved_params, step
 from tpc.ops.apply import APPLY
 from tpc.ops.contract import CONTRACT
 from tpc.ops.gather import GATHER

@@ -16,22 +16,13 @@ from tpc.differentiate import gradient
 from tpc.ir.node import Node, replace, walk
 from tpc.limit import expressions as ex
 from tpc.limit.contraction import weight_below
+from tpc.limit.independence import require_independence
 from tpc.limit.inner import inner
-from tpc.limit.kernels import (
-    Kernels,
-    _axes,
-    _context,
-    _finite,
-    _place,
-    _positions,
-    _sizes,
-    moved_params,
-    require_independence,
-    step,
-)
+from tpc.limit.kernels import Kernels, _axes, _context, _place, _positions, _sizes
 from tpc.limit.limit import Limit
 from tpc.limit.moment import LimitRefusal, scaled
 from tpc.limit.refusals import reported
+from tpc.limit.tangent import finite, moved_params, step
 from tpc.ops.fill import is_zero
 from tpc.ops.index import INDEX, index
 from tpc.ops.param import PARAM
@@ -105,7 +96,7 @@ class Family:
         cross = left != right
         if self.base.kind == "nngp":
             pairs = itertools.product(self._places(left), self._places(right))
-            found = [_finite(self._context.moment(a, b, cross), a[0]) for a, b in pairs]
+            found = [finite(self._context.moment(a, b, cross), a[0]) for a, b in pairs]
         else:
             gradients = itertools.product(self._gradients(left), self._gradients(right))
             found = [self._tangent(g, h, cross) for g, h in gradients]
@@ -162,7 +153,7 @@ class Family:
             if is_zero(g) or is_zero(h):
                 continue
             share = scaled(inner(g, h, self._context, cross), step(self.base.module, spec))
-            parts.append(_finite(share, g))
+            parts.append(finite(share, g))
         return ex.total(parts)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tpc.exact import Coefficient
 from tpc.limit.expressions import Slice
-from tpc.limit.forms import Entry, Form, Gaussian, Index, Mean, Polynomial
+from tpc.limit.forms import Data, Entry, Form, Function, Gaussian, Index, Mean, Polynomial
 from tpc.limit.moment import block_size
 from tpc.ops.base import MissingRule
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from tpc.limit.moments import MomentContext
 
 Labels = tuple[int, ...]
+PLACE = -5
+"""Marks, in the index of a part of an entry, an input's."""
 
 
 def contraction(node: Node, index: Index, context: MomentContext) -> Form:
@@ -145,6 +147,34 @@ def token(ids: Node, index: Index, context: MomentContext) -> Slice:
     return Slice(ids.attrs["name"], index, tokens=True)
 
 
+def scattered(node: Node, index: Index, context: MomentContext) -> Form:
+    """Return the form of an entry of ``scatter_add``: a sum of the rows whose token this is.
+
+    Raises:
+        MissingRule: integers that are no input's, or a sum over the samples of a batch.
+    """
+    if node.attrs["sum_batch"]:
+        raise MissingRule(node, "limit", "a sum over the samples of a batch")
+    x, ids = node.operands
+    terms = []
+    for place in itertools.product(*(range(int(dim.count)) for dim in ids.type.dims)):
+        chosen = is_token(context, (node, index), token(ids, place, context), index[0])
+        terms.append((Coefficient.of(1), (chosen, (x, (*place, *index[1:])))))
+    return Polynomial(tuple(terms))
+
+
+def is_token(context: MomentContext, owner: Entry, place: Slice, value: int) -> Entry:
+    """Return an entry that is one where an input's token is the 0-based ``value``, else zero."""
+    from tpc.ops.one_hot import indicator
+
+    inside = tuple(axis for axis in place.place if axis is not None)
+    where: Entry = (owner[0], (*owner[1], PLACE, *inside))
+    context.define(where, Data(place.name, inside))
+    found: Entry = (owner[0], (*owner[1], PLACE, *inside, PLACE, value))
+    context.define(found, Function(indicator(value), where))
+    return found
+
+
 def _random_weight(node: Node, context: MomentContext) -> bool:
     param = weight_below(node)
     return param is not None and context.params[param.attrs["name"]].init != "one"
@@ -241,7 +271,7 @@ def _against_weight(
         return Polynomial(())
     widths = [label for label, dim in zip(labels, holder.type.dims, strict=True) if dim.width]
     summed = {label for label in _dims(node) if label not in node.attrs["out"]}
-    order = _width_order(holder)
+    order = width_order(holder)
     contracted = tuple(sorted(order[i] for i, label in enumerate(widths) if label in summed))
     compact = _on_input(node, index, weight, value, summed)
     if compact is not None:
@@ -290,7 +320,7 @@ def _position(holder: Node, index: Index, context: MomentContext) -> Index | Non
     return index
 
 
-def _width_order(holder: Node) -> list[int]:
+def width_order(holder: Node) -> list[int]:
     """Return which axis of the weight each width axis of a moved weight is."""
     from tpc.ops.transpose import TRANSPOSE
 

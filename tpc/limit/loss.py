@@ -12,7 +12,7 @@ from tpc.diagnostics import Diagnostic, TpcError
 from tpc.differentiate import gradient
 from tpc.exact import Affine, Coefficient
 from tpc.ir.node import Node, walk
-from tpc.limit.kernels import moved_params
+from tpc.limit.tangent import moved_params
 from tpc.ops.base import EvalContext
 from tpc.ops.fill import constant
 from tpc.ops.input import INPUT

@@ -9,21 +9,23 @@ two nonlinearities.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from tpc.limit import expressions as ex
+from tpc.limit.covariances import law
 from tpc.limit.fluctuations import score_sources
 from tpc.limit.forms import Data, Entry, Form, Gaussian, Mask, Share
 from tpc.limit.leaves import operands
 from tpc.limit.moment import Factor, Key, LimitRefusal, Moment, Rule, TooMany
-from tpc.limit.reduction import DATA, MASK, law, reduce
+from tpc.limit.reduction import DATA, MASK, reduce
 from tpc.limit.transposes import dotted
 
 if TYPE_CHECKING:
     from tpc.ir.module import ParamSpec
     from tpc.ir.node import Node
-    from tpc.limit.leaves import Single
+    from tpc.limit.leaves import Single, Terms
 
 MAX_STATES = 250_000
 """Expectations that one derivation may visit before it is refused."""
@@ -42,8 +44,13 @@ class MomentContext:
         self._arrays: dict[Node, Any] = {}
         self.numbers: dict[tuple[Entry, Any], Moment] = {}
         self.tied: frozenset[str] = frozenset()
-        """Weights that the forward pass uses transposed too."""
+        """Weights that are used transposed too."""
+        self.forward: frozenset[Node] | None = None
+        """The forward pass, to which other products owe nothing (None: they may)."""
         self.hats: dict[Entry, frozenset[Entry]] = {}
+        self.slopes: dict[tuple[Entry, Entry], Entry] = {}
+        self.derivatives: dict[tuple[Entry, Entry], Terms] = {}
+        self._parts = itertools.count()
         self.fluctuating: dict[Entry, bool] = {}
         self.scores: set[Entry] = set()
         """Random scalar scores that were met."""
@@ -65,6 +72,10 @@ class MomentContext:
                 found = dotted(self, entry, found)
             self._forms[entry] = found
         return found
+
+    def count(self) -> int:
+        """Return a number that tells parts of entries apart."""
+        return next(self._parts)
 
     def define(self, entry: Entry, form: Form) -> None:
         """State what an entry is that is no op's: part of another one."""

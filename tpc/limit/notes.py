@@ -82,3 +82,11 @@ def independence(readouts: list[str]) -> tuple[str, ...]:
         f"gradients take independent copies of transposed weights: {names} {used} nowhere but in "
         "the output",
     )
+
+
+def dependence(reason: str, names: list[str]) -> tuple[str, ...]:
+    """Say why backward vectors do not count as independent, and what is kept therefore."""
+    kept = (
+        f" what products owe to transposed {', '.join(names)} is kept (Zdot terms)" if names else ""
+    )
+    return (f"gradients take no independent copies, as {reason}:{kept}",)

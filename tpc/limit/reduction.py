@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tpc.exact import Affine, Coefficient
 from tpc.limit import expressions as ex
 from tpc.limit import fluctuations
+from tpc.limit.covariances import covariance
 from tpc.limit.forms import (
     Data,
     Entry,
@@ -37,9 +38,7 @@ from tpc.limit.moment import (
     require_quiet,
     scaled,
     total,
-    weight_variance,
 )
-from tpc.ops.base import MissingRule
 
 if TYPE_CHECKING:
     from tpc.ir.node import Node
@@ -49,11 +48,6 @@ if TYPE_CHECKING:
 VANISHING = Polynomial(())
 MASK = "mask"  # marks the sources of an entry that are random masks
 DATA = ("", ())  # stands for the inputs among the sources of an entry
-
-
-def law(form: Gaussian) -> tuple[str, tuple[int, ...]]:
-    """Return what makes two Gaussians dependent: the weight, and the axes it is summed along."""
-    return (form.param, form.contracted)
 
 
 def reduce(context: MomentContext, factors: Key) -> Rule:
@@ -263,7 +257,7 @@ def _gaussian(context: MomentContext, factors: Key) -> Rule:
     if len(plain) == 1 and not functions:
         return NOTHING
     if len(plain) == 2 and not functions:
-        return (yield from _covariance(context, plain[0], plain[1]))
+        return (yield from covariance(context, plain[0], plain[1]))
     if plain:
         return (yield from _by_parts(context, factors, plain[0]))
     if len(functions) > 2:
@@ -349,39 +343,3 @@ def _by_parts(context: MomentContext, factors: Key, g: Factor) -> Rule:
         remaining = yield rest
         parts.append(product(covariance, remaining))
     return total(parts)
-
-
-def _covariance(context: MomentContext, a: Factor, b: Factor) -> Rule:
-    """``sigma^2`` times the moments of what one weight is contracted with; zero for two weights."""
-    if a.side > b.side:
-        a, b = b, a
-    g, h = context.form(a.entry), context.form(b.entry)
-    assert isinstance(g, Gaussian)
-    assert isinstance(h, Gaussian)
-    if law(g) != law(h):
-        return NOTHING
-    variance = weight_variance(context.params[g.param], g.contracted)
-    if g.data is not None and h.data is not None:
-        if g.data.tokens != h.data.tokens:
-            raise MissingRule(a.node, "limit", "one weight on tokens and on numbers")
-        if g.weight != h.weight:
-            return NOTHING
-        pairing = ex.gram(g.data, h.data, a.side != b.side)
-        return scaled(Moment(pairing, Affine.of(0)), variance)
-    if g.data is not None or h.data is not None:
-        raise MissingRule(a.node, "limit", "one weight on an input and on something else")
-    if (g.row is None) != (h.row is None):
-        raise MissingRule(a.node, "limit", "a weight whose rows are looked up, and used as a whole")
-    by_position: dict[tuple[int, ...], list[Entry | None]] = {}
-    for position, entry in h.terms:
-        by_position.setdefault(position, []).append(entry)
-    parts = []
-    for position, left in g.terms:
-        for right in by_position.get(position, ()):
-            inside = [Factor(*e, f.side) for e, f in ((left, a), (right, b)) if e is not None]
-            parts.append((yield tuple(inside)))
-    found = scaled(total(parts), variance)
-    if g.row is None or h.row is None:
-        return found
-    same = ex.gram(g.row, h.row, a.side != b.side)
-    return product(Moment(same, Affine.of(0)), found)

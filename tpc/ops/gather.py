@@ -110,6 +110,11 @@ class ScatterAdd(Op):
     def exponents(self, node: Node, sizes: Sequence[Size], context: ScalingContext) -> Size:
         return context.same(node, sizes[0])
 
+    def limit(self, node: Node, index: Index, context: MomentContext) -> Form:
+        from tpc.limit.contraction import scattered
+
+        return scattered(node, index, context)
+
     def evaluate(self, node: Node, arrays: Sequence[Array], context: EvalContext) -> Array:
         import numpy as np
 
