@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from tpc.ir.module import Module
 
 Array = NDArray[np.float64]
-REPLICATES = 8
-FIRST, LARGEST = 4096, 65536
+REPLICATES = 16
+FIRST, LARGEST = 2048, 65536
 """Draws of a replicate: at first, and at most."""
 MOST = 2**25
 """Draws in all at most."""
