@@ -9,7 +9,6 @@ two nonlinearities.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +30,8 @@ MAX_STATES = 250_000
 """Expectations that one derivation may visit before it is refused."""
 MAX_PAIRS = 40_000
 """Pairs of terms of two sums that one expectation may have."""
+NAMED = -3
+"""Marks, in an index, a part of an entry that has a number of its own."""
 
 
 class MomentContext:
@@ -50,7 +51,8 @@ class MomentContext:
         self.hats: dict[Entry, frozenset[Entry]] = {}
         self.slopes: dict[tuple[Entry, Entry], Entry] = {}
         self.derivatives: dict[tuple[Entry, Entry], Terms] = {}
-        self._parts = itertools.count()
+        self.given: dict[tuple[Entry, Entry], Entry] = {}
+        self._parts: dict[tuple[Entry, Form], Entry] = {}
         self.fluctuating: dict[Entry, bool] = {}
         self.scores: set[Entry] = set()
         """Random scalar scores that were met."""
@@ -73,9 +75,13 @@ class MomentContext:
             self._forms[entry] = found
         return found
 
-    def count(self) -> int:
-        """Return a number that tells parts of entries apart."""
-        return next(self._parts)
+    def part(self, entry: Entry, form: Form) -> Entry:
+        """Return an entry of a form, named as a part of another one; the same one every time."""
+        key = (entry, form)
+        if key not in self._parts:
+            self._parts[key] = (entry[0], (*entry[1], NAMED, len(self._parts)))
+            self.define(self._parts[key], form)
+        return self._parts[key]
 
     def define(self, entry: Entry, form: Form) -> None:
         """State what an entry is that is no op's: part of another one."""

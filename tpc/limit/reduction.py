@@ -24,6 +24,7 @@ from tpc.limit.forms import (
     Root,
 )
 from tpc.limit.general import general
+from tpc.limit.kinks import jumps
 from tpc.limit.leaves import centred, composed, proportional, require_moments, resolved, single
 from tpc.limit.moment import (
     NOTHING,
@@ -330,7 +331,7 @@ def _by_parts(context: MomentContext, factors: Key, g: Factor) -> Rule:
             continue
         rest = others[:i] + others[i + 1 :]
         if f.activation is not None:
-            if f.activation.dropped is not None:
+            if jumps(f.activation):
                 return (yield from _with_jumps(context, factors))
             slope = f.activation.derivative()
             if slope.is_zero:

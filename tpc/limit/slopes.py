@@ -1,8 +1,9 @@
 """Expected derivatives of entries with respect to the Gaussians that they are functions of.
 
 They are the coefficients of Zdot terms. A derivative is taken by the chain rule, numbers held
-constant. Where a function jumps, which has no derivative, Stein's lemma defines the expectation
-(Yang 2020, tensor programs III): ``b_j = E[u_j y]`` and ``L_ij = E[u_i u_j]`` over all products u
+constant; a function that jumps where a Gaussian vanishes has a point mass there
+(:mod:`tpc.limit.kinks`). For other jumps Stein's lemma defines the expectation (Yang 2020, tensor
+programs III): ``b_j = E[u_j y]`` and ``L_ij = E[u_i u_j]`` over all products u
 of one weight that y is a function of determine ``E[dy/du] = L^-1 b``.
 """
 
@@ -13,21 +14,18 @@ from typing import TYPE_CHECKING
 
 from tpc.exact import Coefficient, Constant
 from tpc.limit.forms import Entry, Function, Gaussian, Mean, Polynomial, Root
-from tpc.limit.leaves import Terms, operands
+from tpc.limit.kinks import NoMassError, density, given_zero, jump_at_zero, jumps
+from tpc.limit.leaves import Terms, centred, operands, resolved
 
 if TYPE_CHECKING:
     from tpc.limit.moments import MomentContext
 
-DOT, SLOPE = -3, -4
-"""Mark, in an index, parts of an entry: an expected derivative, and a derivative."""
+MASS = -4
+"""Marks, after the index of a Gaussian, a point mass where it vanishes."""
 MAX_TERMS = 8
 """Terms of a derivative that are written out; longer ones are entries of their own."""
 ONE = Coefficient.of(1)
 Entries = tuple[Entry, ...]
-
-
-class _JumpError(Exception):
-    """A derivative has masses at points."""
 
 
 def hats(context: MomentContext, entry: Entry) -> frozenset[Entry]:
@@ -56,19 +54,29 @@ def slope(context: MomentContext, y: Entry, u: Entry) -> Entry:
     key = (y, u)
     if key not in context.slopes:
         try:
-            terms = _derivative(context, y, u)
-        except _JumpError:
+            context.slopes[key] = _expected(context, y, _derivative(context, y, u))
+        except NoMassError:
             context.slopes.update(_stein(context, y, u))
-        else:
-            context.slopes[key] = _named(context, y, Mean(terms))
     return context.slopes[key]
 
 
-def _named(context: MomentContext, y: Entry, form: Mean | Root | Polynomial) -> Entry:
-    """Return a new entry, part of y, of a form."""
-    entry: Entry = (y[0], (*y[1], DOT, context.count()))
-    context.define(entry, form)
-    return entry
+def _expected(context: MomentContext, y: Entry, terms: Terms) -> Entry:
+    """Return the expectation of a derivative, masses included."""
+    smooth = [term for term in terms if not _masses(term[1])]
+    found: list[tuple[Coefficient, Entries]] = []
+    if smooth:
+        found.append((ONE, (context.part(y, Mean(tuple(smooth))),)))
+    for coefficient, entries in terms:
+        for mass in _masses(entries):
+            g: Entry = (mass[0], mass[1][:-1])
+            rest = tuple(given_zero(context, e, g) for e in entries if e != mass)
+            mean = (context.part(y, Mean(((ONE, rest),))),) if rest else ()
+            found.append((coefficient, (*density(context, g), *mean)))
+    return (
+        found[0][1][0]
+        if len(found) == len(smooth) == 1
+        else context.part(y, Polynomial(tuple(found)))
+    )
 
 
 # -- by the chain rule -----------------------------------------------------------------------------
@@ -77,8 +85,10 @@ def _named(context: MomentContext, y: Entry, form: Mean | Root | Polynomial) -> 
 def _derivative(context: MomentContext, entry: Entry, u: Entry) -> Terms:
     """Return ``d entry / d u`` as a sum of products of entries, numbers held constant.
 
+    Masses at zeros of a Gaussian g are written as a factor, the index of g with a mark.
+
     Raises:
-        _JumpError: it has masses at points.
+        NoMassError: it has other masses.
     """
     if entry == u:
         return ((ONE, ()),)
@@ -87,12 +97,16 @@ def _derivative(context: MomentContext, entry: Entry, u: Entry) -> Terms:
     known = context.derivatives.get((entry, u))
     if known is None:
         known = _collected(_chain(context, entry, u))
-        if len(known) > MAX_TERMS:
-            name: Entry = (entry[0], (*entry[1], SLOPE, context.count()))
-            context.define(name, Polynomial(known))
-            known = ((ONE, (name,)),)
+        smooth = tuple(term for term in known if not _masses(term[1]))
+        if len(smooth) > MAX_TERMS:
+            name = context.part(entry, Polynomial(smooth))
+            known = ((ONE, (name,)), *(term for term in known if _masses(term[1])))
         context.derivatives[entry, u] = known
     return known
+
+
+def _masses(entries: Entries) -> list[Entry]:
+    return [e for e in entries if e[1] and e[1][-1] == MASS]
 
 
 def _chain(context: MomentContext, entry: Entry, u: Entry) -> list[tuple[Coefficient, Entries]]:
@@ -105,11 +119,11 @@ def _chain(context: MomentContext, entry: Entry, u: Entry) -> list[tuple[Coeffic
                 for c, inner in _derivative(context, e, u):
                     found.append((coefficient * c, (*rest, *inner)))
     elif isinstance(form, (Function, Root)):
-        outer, factor = _outer_slope(context, entry, form)
-        for c, inner in _derivative(context, form.entry, u):
-            found.append((c * factor, (outer, *inner)))
+        for outer, factor in _outer_slopes(context, entry, form):
+            for c, inner in _derivative(context, form.entry, u):
+                found.append((c * factor, (outer, *inner)))
     else:
-        raise _JumpError  # a softmax of random scores
+        raise NoMassError  # a softmax of random scores
     return found
 
 
@@ -126,17 +140,24 @@ def _collected(terms: list[tuple[Coefficient, Entries]]) -> Terms:
     return tuple((c, entries) for (entries, _), c in found.items() if not c.is_zero)
 
 
-def _outer_slope(
+def _outer_slopes(
     context: MomentContext, entry: Entry, form: Function | Root
-) -> tuple[Entry, Coefficient]:
-    name: Entry = (entry[0], (*entry[1], SLOPE))
+) -> list[tuple[Entry, Coefficient]]:
+    """Return the derivative of a function at an entry: where it is smooth, and masses."""
     if isinstance(form, Root):
-        context.define(name, Root(form.entry, form.exponent - 1))
-        return name, Coefficient.of(Constant.of(form.exponent))
-    if form.activation.dropped is not None:
-        raise _JumpError
-    context.define(name, Function(form.activation.derivative(), form.entry))
-    return name, ONE
+        lower = context.part(entry, Root(form.entry, form.exponent - 1))
+        return [(lower, Coefficient.of(Constant.of(form.exponent)))]
+    phi = form.activation
+    slope_of = phi.derivative()
+    found = []
+    if not slope_of.is_zero:
+        found.append((context.part(entry, Function(slope_of, form.entry)), ONE))
+    if jumps(phi):
+        if not centred(context, form.entry):
+            raise NoMassError
+        node, index = resolved(context, form.entry)
+        found.append(((node, (*index, MASS)), Coefficient.of(jump_at_zero(phi))))
+    return found
 
 
 # -- by Stein's lemma ------------------------------------------------------------------------------
@@ -147,10 +168,10 @@ def _stein(context: MomentContext, y: Entry, u: Entry) -> dict[tuple[Entry, Entr
     group = _correlated(context, y, u)
     size = len(group)
     system = [
-        [_named(context, y, Mean(((ONE, (group[i], group[j])),))) for j in range(i + 1)]
+        [context.part(y, Mean(((ONE, (group[i], group[j])),))) for j in range(i + 1)]
         for i in range(size)
     ]
-    right = [_named(context, y, Mean(((ONE, (v, y)),))) for v in group]
+    right = [context.part(y, Mean(((ONE, (v, y)),))) for v in group]
     return {(y, v): e for v, e in zip(group, _solved(context, y, system, right), strict=True)}
 
 
@@ -175,16 +196,16 @@ def _solved(
     values = list(right)
     inverses = []
     for k in range(size):
-        inverses.append(_named(context, y, Root(rows[k][k], Fraction(-1))))
+        inverses.append(context.part(y, Root(rows[k][k], Fraction(-1))))
         for i in range(k + 1, size):
             for j in range(k + 1, i + 1):
                 fill = (minus, (rows[i][k], rows[j][k], inverses[k]))
-                rows[i][j] = _named(context, y, Polynomial(((ONE, (rows[i][j],)), fill)))
+                rows[i][j] = context.part(y, Polynomial(((ONE, (rows[i][j],)), fill)))
             fill = (minus, (rows[i][k], values[k], inverses[k]))
-            values[i] = _named(context, y, Polynomial(((ONE, (values[i],)), fill)))
+            values[i] = context.part(y, Polynomial(((ONE, (values[i],)), fill)))
     found: list[Entry] = [*right]
     for k in reversed(range(size)):
         terms: list[tuple[Coefficient, Entries]] = [(ONE, (values[k], inverses[k]))]
         terms += [(minus, (rows[i][k], found[i], inverses[k])) for i in range(k + 1, size)]
-        found[k] = _named(context, y, Polynomial(tuple(terms)))
+        found[k] = context.part(y, Polynomial(tuple(terms)))
     return found
