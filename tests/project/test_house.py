@@ -27,6 +27,7 @@ LAYERS = (
         "scaling",
         "limit",
         "covariance",
+        "conditional",
         "simulate",
         "codegen",
         "runtime",

@@ -40,6 +40,10 @@ def evaluate(limits: Sequence[Limit], X: Any, X2: Any, options: Options) -> Any:
     """
     import numpy as np
 
+    from tpc.conditional.limit import any_conditional, evaluated
+
+    if any_conditional(limits):
+        return evaluated(limits, X, X2, options)
     if any(isinstance(each, sampled.SampledLimit) for each in limits):
         return sampled.evaluate(limits, X, X2, options)
     if any(lengths.ragged(limits[0], each) for each in (X, X2)):
@@ -73,6 +77,10 @@ def diagonals(limits: Sequence[Limit], X: Any, options: Options) -> Array:
     """
     import numpy as np
 
+    from tpc.conditional.limit import any_conditional, diagonals_of
+
+    if any_conditional(limits):
+        return diagonals_of(limits, X, options)
     if any(isinstance(each, sampled.SampledLimit) for each in limits):
         return sampled.diagonals(limits, X, options)
     if lengths.ragged(limits[0], X):

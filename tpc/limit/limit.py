@@ -13,7 +13,9 @@ from tpc.ir.node import walk
 from tpc.limit import expressions as ex
 from tpc.limit.equations import Equation, equations, shorten
 from tpc.limit.kernels import Kernels
+from tpc.limit.moment import LimitRefusal
 from tpc.limit.refusals import reported
+from tpc.ops.base import MissingRule
 
 if TYPE_CHECKING:
     import numpy as np
@@ -385,4 +387,12 @@ def limit(module: Module, kind: str) -> Limit:
     if kind not in _TITLES:
         raise TpcError(Diagnostic("E0960", f"there is no limit of kind {kind!r}: nngp or ntk"))
     with reported(module):
-        return chosen(module, kind)
+        try:
+            return chosen(module, kind)
+        except (LimitRefusal, MissingRule):
+            from tpc.conditional.limit import conditional
+
+            found = conditional(module, kind)
+            if found is None:
+                raise
+            return found

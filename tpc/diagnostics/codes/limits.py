@@ -102,4 +102,12 @@ CODES = (
         "random networks never settle where it has four or less, since 1/s^4 has no mean. A "
         "constant under the root (eps) bounds both.",
     ),
+    Code(
+        "E0983",
+        "too many numbers that stay random together",
+        "Attention scores over the root of the width, bottlenecks and learned scalars stay random "
+        "at infinite width. Kernels are averages over their joint law for all samples that are "
+        "evaluated together, whose covariance is factored: it has a row for every such number of "
+        "every sample.",
+    ),
 )
