@@ -7,6 +7,7 @@ several times: everything computed from it has as many replicates, whose spread 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 STEPS = {1: (1.0, 0.5, 0.25, 0.125, 0.0625), 2: (1.0, 0.5, 0.25, 0.125), 3: (1.0, 0.5)}
 """Steps of the grids by dimension, coarse to fine."""
+QUICK = {1: STEPS[1], 2: (1.0, 0.7, 0.4, 0.2, 0.125), 3: (1.0, 0.7)}
+"""The same for the tolerances of sampled kernels."""
 
 
 @dataclass
@@ -147,9 +150,12 @@ def _on_grids(code: Tape, roots: Array, numbers: Array, rule: Rule, k: int) -> A
     before = np.full(len(roots), np.nan)
     change = np.full(len(roots), np.inf)
     todo = np.arange(len(roots))
-    worst = 0.0
-    for level, step in enumerate(STEPS[k]):
-        nodes, weights = lattice.grid(k, step)
+    worst, tolerance = 0.0, min(rule.tolerance, 0.1)
+    for level, step in enumerate((QUICK if rule.quick else STEPS)[k]):
+        # the coarse grid reaches far, so the change to a nearer one holds what that cuts off
+        near = level == 1 and k > 1
+        reach = min(lattice.REACH, math.sqrt(-2.0 * math.log(tolerance)) + 2.0)
+        nodes, weights = lattice.grid(k, step, reach if near else lattice.REACH)
         which = np.zeros(len(todo), dtype=np.int64)
         mean, square = tape.averages(
             codes, constants, roots[todo], numbers[todo], which, nodes, weights

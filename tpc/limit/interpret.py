@@ -6,7 +6,7 @@ serves the few pairs for which a series converges too slowly, and tests as an or
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -59,7 +59,7 @@ def single_values(
 
 
 def values_of(
-    order: list[ex.Expression],
+    order: Sequence[ex.Expression],
     data: tuple[Samples, Samples],
     own: tuple[dict[ex.Expression, Array], ...],
     rule: Rule,
@@ -97,7 +97,10 @@ def _value(
                 total = total + weight.value * values[term]
             return total
         case ex.Product(factors=factors):
-            return np.asarray(np.prod(np.broadcast_arrays(*(values[f] for f in factors)), axis=0))
+            found = values[factors[0]]
+            for factor in factors[1:]:
+                found = found * values[factor]
+            return np.asarray(found)
         case ex.Dual(phi=phi, psi=psi):
             return _dual(phi, psi, (values[e.left], values[e.k], values[e.right]), rule)
         case ex.Average(phi=phi, q=q):
@@ -118,7 +121,7 @@ def _value(
 def _dual(phi: Activation, psi: Activation, at: tuple[Array, Array, Array], rule: Rule) -> Array:
     q1, k, q2 = np.broadcast_arrays(*_within(at))
     if phi == psi and phi.dual_form() is not None:
-        return Dual(phi).expectation(q1, k, q2)
+        return Dual(phi).expectation(q1, k, q2, tolerance=rule.tolerance)
     if rule.quick:
         found = integrate_pair(phi, psi, (q1, k, q2), rule)
         if found is not None:

@@ -139,7 +139,7 @@ class Limit:
             "notes": list(self.notes),
         }
 
-    @property
+    @cached_property
     def inputs(self) -> dict[str, tuple[int, ...]]:
         """The shapes of one sample of the inputs that the kernel depends on.
 

@@ -7,6 +7,7 @@ over replicates is the error of the entry itself, whatever it was computed from.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from tpc.diagnostics import Diagnostic, TpcError
 from tpc.limit import expressions as ex
 from tpc.limit.expectation import Expectation
 from tpc.limit.integrate import STEPS, Rule
-from tpc.limit.interpret import single_values, values_of
+from tpc.limit.interpret import values_of
 from tpc.limit.samples import checked
 from tpc.runtime.lattice import SIZES
 from tpc.storage import replacing
@@ -51,7 +52,7 @@ class SamplingError(ArithmeticError):
 
 def expectations(kernels: Kernels) -> list[Expectation]:
     """Return the general expectations that a kernel needs."""
-    everything = ex.walk([*kernels.entries, *kernels.diagonal])
+    everything = walked((*kernels.entries, *kernels.diagonal))
     return [e for e in everything if isinstance(e, Expectation)]
 
 
@@ -205,7 +206,8 @@ def _to_tolerance(
 
 def _own(kernels: Kernels, data: Samples, rule: Rule) -> tuple[Array, Array, float]:
     """Return the diagonal (N, kept axes twice), its errors, and the largest relative one."""
-    value, error = _diagonal(kernels, data, rule)
+    values = values_of(walked(kernels.diagonal), (data, data), (), rule)
+    value, error = _diagonal(kernels, data, values)
     shape = (-1, *kernels.kept, *kernels.kept)
     size = int(np.prod(kernels.kept, initial=1))
     scale = np.sqrt(np.abs(value.reshape(size, size, -1).diagonal()))
@@ -224,14 +226,14 @@ def _evaluate(
     diagonals: tuple[Kernels, Kernels] | None,
 ) -> tuple[Array, Array, float]:
     roots = kernels.entries
-    order = list(ex.walk(roots))
+    order = walked(roots)
     sides = [left] if right is None else [left, right]
-    singles = [
-        single_values(order, data, rule, None if right is None else side)
-        for side, data in enumerate(sides)
-    ]
     whose = (kernels, kernels) if diagonals is None else diagonals
-    own = [_diagonal(each, data, rule) for each, data in zip(whose, sides, strict=False)]
+    singles, own = [], []
+    for side, samples in enumerate(sides):
+        needed = _singles(roots, whose[side].diagonal, None if right is None else side)
+        singles.append(values_of(needed, (samples, samples), (), rule))
+        own.append(_diagonal(whose[side], samples, singles[-1]))
     count, count2 = len(own[0][0][0]), len(own[-1][0][0])
     mirrored = right is None and not kernels.kept
     value, error = np.empty((2, count, count2, len(roots)))
@@ -269,9 +271,25 @@ def _relative(error: Array, own: list[tuple[Array, Array]], kernels: Kernels) ->
     return float((error[bad] / np.maximum(scale[bad], 1e-300)).max(initial=0.0))
 
 
-def _diagonal(kernels: Kernels, data: Samples, rule: Rule) -> tuple[Array, Array]:
+@lru_cache(maxsize=256)
+def walked(roots: tuple[ex.Expression, ...]) -> tuple[ex.Expression, ...]:
+    """Return what :func:`ex.walk` yields; recursions that run many times are walked once."""
+    return tuple(ex.walk(roots))
+
+
+@lru_cache(maxsize=256)
+def _singles(
+    roots: tuple[ex.Expression, ...], diagonal: tuple[ex.Expression, ...], side: int | None
+) -> tuple[ex.Expression, ...]:
+    """Return what pairs need of single samples (of those on a side), and the diagonal."""
+    inner = [e.inner for e in walked(roots) if isinstance(e, ex.At) and side in (None, e.side)]
+    return tuple(ex.walk([*inner, *diagonal]))
+
+
+def _diagonal(
+    kernels: Kernels, data: Samples, values: Mapping[ex.Expression, Array]
+) -> tuple[Array, Array]:
     """Return the kernel of every sample with itself and its errors, both (entries, N)."""
-    values = values_of(list(ex.walk(kernels.diagonal)), (data, data), (), rule)
     count = len(next(iter(data.values())))
     pairs = [spread(values[e]) for e in kernels.diagonal]
     found = [[np.broadcast_to(part, (count,)) for part in pair] for pair in pairs]

@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numba import njit
+from numba.extending import overload, register_jitable
+
+from tpc.runtime.elementary import decay, exponential, exponential_parts, select
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -51,6 +54,18 @@ OPTIONS: dict[str, Any] = {
 }
 
 
+@overload(select)  # type: ignore[untyped-decorator]
+def _select(condition: Any, yes: Any, no: Any) -> Any:
+    def chosen(condition: Any, yes: Any, no: Any) -> Any:
+        return yes if condition else no
+
+    return chosen
+
+
+for _function in (exponential_parts, exponential, decay):  # inlined, loops are vectorised
+    register_jitable(forceinline=True)(_function)
+
+
 @njit(**OPTIONS)  # type: ignore[untyped-decorator]
 def _unary(op: int, x: Array, c: float, out: Array, count: int) -> None:
     if op == SCALE:
@@ -73,19 +88,18 @@ def _unary(op: int, x: Array, c: float, out: Array, count: int) -> None:
             out[j] = 1.0 if x[j] != 0.0 else 0.0
     elif op == EXP:
         for j in range(count):
-            out[j] = math.exp(x[j])
+            out[j] = exponential(x[j])
     elif op == LOG:
         for j in range(count):
             out[j] = math.log(x[j])
     elif op == TANH:
         for j in range(count):
-            e = math.exp(-2.0 * abs(x[j]))
-            size = (1.0 - e) / (1.0 + e) if abs(x[j]) > 0.1 else math.tanh(abs(x[j]))
-            out[j] = math.copysign(size, x[j])
+            e, rest = decay(2.0 * abs(x[j]))
+            out[j] = math.copysign(rest / (1.0 + e), x[j])
     elif op == SIGMOID:
         for j in range(count):
-            e = math.exp(-abs(x[j]))
-            out[j] = (1.0 if x[j] >= 0.0 else e) / (1.0 + e)
+            e, _ = decay(abs(x[j]))
+            out[j] = select(x[j] >= 0.0, 1.0, e) / (1.0 + e)
     elif op == ERF:
         for j in range(count):
             out[j] = math.erf(x[j])
@@ -109,7 +123,7 @@ def _unary(op: int, x: Array, c: float, out: Array, count: int) -> None:
             out[j] = math.cos(x[j])
     elif op == SOFTPLUS:
         for j in range(count):
-            out[j] = max(x[j], 0.0) + math.log1p(math.exp(-abs(x[j])))
+            out[j] = max(x[j], 0.0) + math.log1p(exponential(-abs(x[j])))
 
 
 @njit(**OPTIONS)  # type: ignore[untyped-decorator]
