@@ -20,11 +20,15 @@ Show = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Written:
-    """Which kernels of a kind were written where: shapes and files by array name."""
+    """Which kernels of a kind were written where: shapes and files by array name.
+
+    ``notes`` are sentences on what the numbers are.
+    """
 
     kind: str
     shapes: Mapping[str, tuple[int, ...]]
     files: Mapping[str, Path]
+    notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return what ``tpc run --json`` prints."""
@@ -39,7 +43,7 @@ class Written:
         """Return what ``tpc run`` prints."""
         lines = [f"{self.kind.upper()} limit"]
         lines += [f"  {name:14} {shape}  {self.files[name]}" for name, shape in self.shapes.items()]
-        return "\n".join(lines)
+        return "\n".join([*lines, *self.notes])
 
 
 def write_kernels(
@@ -67,7 +71,7 @@ def write_kernels(
             belongs to something else.
     """
     from tpc.limit.lengths import given
-    from tpc.limit.union import together
+    from tpc.limit.union import notes, together
 
     train, _ = given(limit, data.train)
     sides: dict[str, tuple[Path, Any, Any]] = {"kernel": (path, train, None)}
@@ -94,7 +98,8 @@ def write_kernels(
                 progress=progress,
             )
         shapes[name] = found.shape
-    return Written(limit.kind, shapes, {name: side[0] for name, side in sides.items()})
+    files = {name: side[0] for name, side in sides.items()}
+    return Written(limit.kind, shapes, files, notes(limit))
 
 
 def _save(path: Path, array: np.ndarray) -> None:
