@@ -48,6 +48,9 @@ class Factor:
     side: int
     activation: Activation | None = None
 
+    def __hash__(self) -> int:
+        return hash((self.node, self.index, self.side))  # cheap: factors are looked up all the time
+
     @property
     def entry(self) -> Entry:
         """The entry itself."""
