@@ -317,3 +317,12 @@ def test_parts_that_are_the_same_for_all_samples_compiled(kind):
     value = found.evaluate(X)
     np.testing.assert_allclose(value.ravel(), np.broadcast_to(expected, 36), rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(found.evaluate(X, diagonal=True), np.diag(value), rtol=1e-9)
+
+
+def test_collinear_samples_of_very_different_sizes_on_either_side():
+    """Series of both sides have the same length: what a long one says is left out, is."""
+    kernel = perceptron("tanh", L=1).limit("nngp")
+    left, right = 5.0 * X[:1], np.linspace(0.3, 2.0, 8)[:, None] * X[0] / np.linalg.norm(X[0])
+    both = kernel.evaluate(np.concatenate([left, right]))
+    size = np.sqrt(both[0, 0] * np.diag(both)[1:])
+    assert np.abs(kernel.evaluate(left, right)[0] - both[0, 1:]).max() < 1e-10 * size.min()

@@ -76,8 +76,7 @@ def prepare(X, X2=None, tolerance=TOLERANCE):
     grams = [(way, parts[id(data), a], parts[id(data2), b]) for way, a, b in GRAMS]
     sizes = {id(part): row_norms(part) for part in parts.values()}
     norms = [[sizes[id(pair[side])] for _, *pair in grams] for side in (0, 1)]
-    left = describe(data, tolerance)
-    right = left if X2 is None else describe(data2, tolerance)
+    left, right = sides(data, None if X2 is None else data2, tolerance)
     return {
         "rows": left[0].shape[1],
         "columns": right[0].shape[1],
@@ -91,6 +90,27 @@ def prepare(X, X2=None, tolerance=TOLERANCE):
         "own": left[2] if X2 is None else None,
         "tolerance": tolerance,
     }
+
+
+def sides(data, data2, tolerance):
+    """Return what pairs need of the samples of either side.
+
+    Series that were cut at different lengths would leave more out than either of them says: both
+    sides are then described together.
+    """
+    left = describe(data, tolerance)
+    if data2 is None:
+        return left, left
+    right = describe(data2, tolerance)
+    if all(a.shape[1] == b.shape[1] for a, b in zip(left[1], right[1], strict=True)):
+        return left, right
+    joined = {name: np.concatenate([data[name], data2[name]]) for name in data}
+    table, series, own = describe(joined, tolerance)
+    count = left[0].shape[1]
+    return tuple(
+        (np.ascontiguousarray(table[:, part]), [s[part] for s in series], [v[part] for v in own])
+        for part in (slice(None, count), slice(count, None))
+    )
 
 
 def tile_side(prepared):
