@@ -86,7 +86,9 @@ def given_zero(context: MomentContext, entry: Entry, g: Entry) -> Entry:
     if resolved(context, entry) != g and not hats(context, entry):
         return entry
     if (entry, g) not in context.given:
-        context.given[entry, g] = context.part(entry, _given(context, entry, g))
+        found = context.part(entry, _given(context, entry, g))
+        context.given[entry, g] = found
+        context.remainders.add(found)
     return context.given[entry, g]
 
 

@@ -52,6 +52,7 @@ class MomentContext:
         self.slopes: dict[tuple[Entry, Entry], Entry] = {}
         self.derivatives: dict[tuple[Entry, Entry], Terms] = {}
         self.given: dict[tuple[Entry, Entry], Entry] = {}
+        self.remainders: set[Entry] = set()
         self._parts: dict[tuple[Entry, Form], Entry] = {}
         self.fluctuating: dict[Entry, bool] = {}
         self.scores: set[Entry] = set()
@@ -86,6 +87,10 @@ class MomentContext:
     def define(self, entry: Entry, form: Form) -> None:
         """State what an entry is that is no op's: part of another one."""
         self._forms[entry] = form
+
+    def remainder(self, entry: Entry) -> bool:
+        """Whether a variance is what is left of another one, given that something vanishes."""
+        return entry in self.remainders
 
     def source(self, node: Node, index: tuple[int, ...]) -> Entry | None:
         """Return the entry that an index map moves to ``index``, None where it puts a zero."""
@@ -149,7 +154,7 @@ class MomentContext:
                 answer = _lifted(answer, lift)
                 continue
             inner, side = _normal(wanted)
-            lift = side if _normal(key)[1] is None else None
+            lift = side if _is_cross(key) else None
             known = self._moments.get(inner)
             answer = None if known is None else _lifted(known, lift)
             if known is None:
@@ -185,6 +190,12 @@ def _normal(factors: Key) -> tuple[Key, int | None]:
         for f in factors
     )
     return tuple(sorted(shifted, key=lambda f: f.order)), only
+
+
+def _is_cross(key: Key) -> bool:
+    """Whether the factors of a key in canonical order belong to both inputs."""
+    sides = {f.side for f in key if f.node.type.batched}
+    return len(sides) > 1
 
 
 def _at(factor: Factor, side: int) -> Factor:

@@ -40,6 +40,7 @@ from tpc.limit.moment import (
     scaled,
     total,
 )
+from tpc.ops.activations.relu import Relu
 
 if TYPE_CHECKING:
     from tpc.ir.node import Node
@@ -264,14 +265,14 @@ def _gaussian(context: MomentContext, factors: Key) -> Rule:
     if len(functions) > 2:
         return (yield from general(context, factors))
     left = functions[0]
-    q1 = yield from _variance(left, left)
+    q1 = yield from _variance(context, left, left)
     assert left.activation is not None
     if len(functions) == 1:
         return Moment(ex.average(left.activation, q1), Affine.of(0))
     right = functions[1]
     assert right.activation is not None
-    k = yield from _variance(left, right)
-    q2 = yield from _variance(right, right)
+    k = yield from _variance(context, left, right)
+    q2 = yield from _variance(context, right, right)
     if left.side > right.side:
         left, right, q1, q2 = right, left, q2, q1
     assert left.activation is not None
@@ -304,7 +305,9 @@ def _with_jumps(context: MomentContext, factors: Key) -> Rule:
     return (yield from general(context, factors))
 
 
-def _variance(a: Factor, b: Factor) -> Generator[Key, Moment, ex.Expression]:
+def _variance(
+    context: MomentContext, a: Factor, b: Factor
+) -> Generator[Key, Moment, ex.Expression]:
     """Return a covariance of arguments, zero where it vanishes with the width."""
     moment = yield (Factor(*a.entry, a.side), Factor(*b.entry, b.side))
     require_quiet(moment, a.node)
@@ -317,7 +320,14 @@ def _variance(a: Factor, b: Factor) -> Generator[Key, Moment, ex.Expression]:
             a.node,
             "choose a stable parametrization: tpc classify says which weight is too large",
         )
+    if power == 0 and a.entry == b.entry and a.side == b.side and context.remainder(a.entry):
+        return _positive(moment.value)
     return moment.value if power == 0 else ex.number(0)
+
+
+def _positive(e: ex.Expression) -> ex.Expression:
+    """Return a variance that rounding has not made negative."""
+    return ex.at(e.side, _positive(e.inner)) if isinstance(e, ex.At) else ex.applied(Relu(), e)
 
 
 def _by_parts(context: MomentContext, factors: Key, g: Factor) -> Rule:
