@@ -30,8 +30,8 @@ CODES = (
         "a program without this kernel limit",
         "The kernel diverges, an exponent has no value, scalars that stay random (sums over the "
         "width divided by its root) make mixtures of Gaussians, or the derivation needs "
-        "correlations that are not supported: of the gradient with the output where the readout "
-        "is used elsewhere too, or of a weight with its transpose through a function that jumps.",
+        "correlations that are not supported: what a weight owes to its transpose through random "
+        "scores, or through rows that are looked up in a large table.",
     ),
     Code(
         "E0964",
