@@ -11,6 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 
+from tpc.codegen.engine import ENGINE
 from tpc.runtime.blas import one_blas_thread
 
 FOLDER = "TPC_CACHE_DIR"
@@ -28,6 +29,16 @@ def cache_folder() -> Path:
     else:
         base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     return Path(base) / "tpc"
+
+_MIRROR = f"""\
+from numba import njit
+
+OPTIONS = {{"cache": True, "nogil": True, "error_model": "numpy"}}
+
+
+{ENGINE[: ENGINE.index("def on_all_cores")].rstrip()}
+"""
+"""What modules of kernels share, as a module of its own."""
 
 
 @lru_cache(maxsize=64)
@@ -49,6 +60,8 @@ def load(source: str) -> ModuleType:
     sys.modules[name] = module
     spec.loader.exec_module(module)
     module.one_blas_thread = one_blas_thread  # type: ignore[attr-defined]  # all count together
+    if "prepare" in vars(module):
+        module.mirror = load(_MIRROR).mirror  # type: ignore[attr-defined]  # compiled once for all
     return module
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import math
 from collections.abc import Iterable
 
@@ -9,7 +11,8 @@ from tpc.codegen.engine import BLAS, ENGINE
 from tpc.codegen.rows import Rows
 from tpc.codegen.schedule import Schedule, schedule
 from tpc.codegen.single import Single
-from tpc.codegen.text import closure
+from tpc.codegen.text import closure, plain
+from tpc.limit import samples
 from tpc.limit.expressions import Slice
 from tpc.limit.kernels import Kernels
 
@@ -36,12 +39,15 @@ _NUMPY_ONLY = {
     "matched",
 }
 
+_LONG = {"wedge", "powers_above"}  # inlined, they would take long to compile
+
 _HEADER = """\
 import contextlib
 import ctypes
 import math
 import os
 import threading
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -63,25 +69,25 @@ def _compiled_select(condition, yes, no):
     return lambda condition, yes, no: yes if condition else no
 """
 
-_SAMPLES = '''\
-def samples(X):
-    """Return samples by input name, checked: finite, of the right shapes, equally many."""
-    if not isinstance(X, dict):
-        if len(INPUTS) != 1:
-            raise ValueError(f"several inputs: give a dict with {sorted(INPUTS)}")
-        X = {next(iter(INPUTS)): X}
-    if sorted(X) != sorted(INPUTS):
-        raise ValueError(f"inputs are {sorted(INPUTS)}, not {sorted(X)}")
-    data = {name: np.asarray(X[name], dtype=np.float64) for name in INPUTS}
-    for name, shape in INPUTS.items():
-        if data[name].shape[1:] != tuple(shape):
-            raise ValueError(f"{name} has shape {data[name].shape}, not (N, *{tuple(shape)})")
-        if not np.isfinite(data[name]).all():
-            raise ValueError(f"{name} contains NaN or infinity")
-    if len({len(values) for values in data.values()}) != 1:
-        raise ValueError("the inputs have different numbers of samples")
-    return data
-'''
+_PUT = """\
+@njit(**OPTIONS)
+def put(count, values, out):
+    for j in range(count):  # assigning an array would compile a message on shapes: seconds
+        out[j] = values[j]"""
+
+
+def _samples() -> str:
+    tree = ast.parse(inspect.getsource(samples)).body
+    checked = next(node for node in tree if isinstance(node, ast.FunctionDef))
+    return (
+        f"{ast.unparse(plain(checked))}\n\n\ndef samples(X):\n"
+        '    """Return samples by input name; raises ValueError where they do not fit."""\n'
+        "    return checked(INPUTS, X)"
+    )
+
+
+SAMPLES = _samples()
+"""How samples are checked, as definitions."""
 
 
 def module_source(
@@ -115,7 +121,7 @@ def module_source(
         _prepare(plan, kernels, inputs),
         *BLAS,
         ENGINE.rstrip(),
-        _SAMPLES.rstrip(),
+        SAMPLES,
     ]
     return "\n\n\n".join(parts) + "\n"
 
@@ -142,6 +148,8 @@ def runtime_source(needed: Iterable[str]) -> list[str]:
             out.append(f"{source}\n\n\n{_SELECT.rstrip()}")
         elif name in _NUMPY_ONLY:
             out.append(source)
+        elif name in _LONG:
+            out.append(f"@register_jitable\n{source}")
         else:
             out.append(f"@register_jitable(forceinline=True)\n{source}")
     return out
@@ -184,11 +192,14 @@ def _pairs(plan: Schedule, rows: Rows, single: Single) -> str:
         for call in rows.calls
     ]
     stores = [
-        f"result[{n}, top + i][low:high] = {_tail(rows.value(root))}"
-        for n, root in enumerate(plan.roots)
+        f"result[{n}, top + i][low:high] = {value}"
+        if value[0] in "(-0123456789"
+        else f"put(count, {value}, result[{n}, top + i][low:high])"
+        for n, value in enumerate(_tail(rows.value(root)) for root in plan.roots)
     ]
     body = "\n".join(f"    {line}" for line in [*calls, *stores])
     return (
+        f"{_PUT}\n\n\n"
         f"@njit(**OPTIONS)\ndef one_row(i, top, base, low, high, rows, {arguments}):\n"
         '    """Fill columns low to high of row i of a band; loops from 0 on are vectorised."""\n'
         "    count = high - low\n"
