@@ -30,6 +30,7 @@ def cache_folder() -> Path:
         base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     return Path(base) / "tpc"
 
+
 _MIRROR = f"""\
 from numba import njit
 
