@@ -112,15 +112,15 @@ class Single:
 
     def _dual(self, e: ex.Dual) -> str:
         form = e.phi.dual_form() if e.phi == e.psi else None
+        if e.left is e.k is e.right and (form.partial if form else e.phi != e.psi):
+            both = fm.multiply(e.phi.formula(), e.psi.formula())
+            return self._average(from_formula(both), e.left)
         if form is not None:
             self.runtime.add(form.pair)
             sides = [*self.side(form, e.left), *self.side(form, e.right)]
             return (
                 f"{form.pair}({', '.join([self.name(e.k), *sides, *map(repr, form.parameters)])})"
             )
-        if e.left is e.k is e.right and e.phi != e.psi:
-            both = fm.multiply(e.phi.formula(), e.psi.formula())
-            return self._average(from_formula(both), e.left)
         left = self.expansion(e.phi, e.left)
         right = self.expansion(e.psi, e.right)
         if e.left is e.k is e.right:

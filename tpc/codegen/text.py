@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from functools import cache
 from types import ModuleType
 
-from tpc.runtime import duals, elementary, gram, hermite, rows, scalars
+from tpc.runtime import bent, duals, elementary, gram, hermite, rows, scalars
 
 _IGNORED = ("Value", "Any", "Array", "Place")
 
@@ -45,7 +45,7 @@ def plain(function: ast.stmt) -> ast.stmt:
 def closure(names: Iterable[str]) -> list[tuple[str, str, bool]]:
     """Return (name, source, is it a function) of runtime definitions and of all they need."""
     table: dict[str, ast.stmt] = {}
-    for module in (scalars, elementary, duals, hermite, gram, rows):
+    for module in (scalars, elementary, duals, bent, hermite, gram, rows):
         table |= _definitions(module)
     needed: set[str] = set()
     todo = list(names)

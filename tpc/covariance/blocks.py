@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tpc.covariance.arrays import Array, Quantity, Shape, Step, Value, extents, pair_shape, slot
-from tpc.covariance.expectations import ClosedForm, SeriesForm, loop_source, side_keys
+from tpc.covariance.expectations import ClosedForm, loop_source, side_keys
 from tpc.covariance.gaussians import require_gaussian
 from tpc.covariance.layers import layer
+from tpc.covariance.series import SeriesForm
 from tpc.covariance.steps import Combine, Constant, Move, Outer, flattened, summed
 from tpc.covariance.values import NOTHING, STAGE, Number, both, joint_shape, times
 from tpc.ops.base import MissingRule
@@ -16,7 +17,12 @@ from tpc.ops.base import MissingRule
 if TYPE_CHECKING:
     from tpc.covariance.engine import Engine
     from tpc.ir.node import Node
-    from tpc.ops.activations import Activation
+    from tpc.ops.activations import Activation, DualForm
+
+
+def _whole(form: DualForm | None) -> DualForm | None:
+    """Return a closed form that holds at all variances, as loops without a fallback need it."""
+    return None if form is None or form.partial else form
 
 
 class Blocks:
@@ -145,9 +151,8 @@ class Blocks:
         sizes = extents(left)
         kernel = self._settled(value.kernel, left, modes)
         tangent = value.tangent
-        form = phi.dual_form()
         slope_phi = phi.derivative()
-        slope = slope_phi.dual_form()
+        form, slope = (_whole(each.dual_form()) for each in (phi, slope_phi))
         shape = (pair_shape(sizes, modes), sizes, modes)
         if slope_phi.is_zero:
             tangent = None

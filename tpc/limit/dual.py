@@ -79,8 +79,16 @@ class Dual:
         limit = np.sqrt(a) * np.sqrt(b)
         k = np.clip(k, -limit, limit)
         form = self.form
-        if form is not None:
-            return np.asarray(_closed(form, a, k, b))
+        if form is None:
+            return self._series(a, k, b, tolerance)
+        value = np.asarray(_closed(form, a, k, b))
+        if form.partial and np.isnan(value).any():
+            bad = np.isnan(value)
+            value = value.copy()
+            value[bad] = self._series(a[bad], k[bad], b[bad], tolerance)
+        return value
+
+    def _series(self, a: Array, k: Array, b: Array, tolerance: float) -> Array:
         from tpc.limit.series import series_expectation
 
         value, error = series_expectation(self.activation, a, k, b, tolerance)

@@ -101,6 +101,8 @@ def diagonals(limits: Sequence[Limit], X: Any, options: Options) -> Array:
         own = _own(kernels, data, options.tolerance)
     else:
         own = module.describe(data, options.tolerance)[2]
+        if any(np.isnan(values).any() for values in own):
+            own = _own(kernels, data, options.tolerance)
     count = len(next(iter(data.values())))
     table = np.array([np.broadcast_to(values, (count,)) for values in own])
     found = table.reshape(len(limits), -1, count).transpose(0, 2, 1)
@@ -150,6 +152,12 @@ def _work(
     return work, (len(limits), work.rows, work.columns, *kernels.kept, *kernels.kept)
 
 
+def _is_partial(e: ex.Expression) -> bool:
+    """Whether an expression has a closed form that does not hold at all variances."""
+    form = e.phi.dual_form() if isinstance(e, ex.Dual) and e.phi == e.psi else None
+    return form is not None and form.partial
+
+
 class CompiledWork:
     """Bands by the generated module; pairs whose series is too slow by quadrature."""
 
@@ -165,6 +173,7 @@ class CompiledWork:
         self.columns: int = self.prepared["columns"]
         self.symmetric: bool = self.prepared["symmetric"]
         self.entries = len(kernels.entries)
+        self.partial = any(_is_partial(e) for e in ex.walk(kernels.entries))
         self.flops = self._flops()
         self._pool: Any = None
 
@@ -188,7 +197,7 @@ class CompiledWork:
             def band(first: int, last: int, result: Any, top: int) -> None:
                 both = self.symmetric and result.shape[1] == self.rows
                 self.module.band(self.prepared, first, last, result, top, given, self._pool, both)
-                if self.prepared["right_series"]:
+                if self.prepared["right_series"] or self.partial:
                     self._mend(first, last, result, top)
 
             yield band

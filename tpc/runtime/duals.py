@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tpc.runtime.bent import bent_pair as bent_pair
+from tpc.runtime.bent import bent_side as bent_side
 from tpc.runtime.elementary import (
     HALF_PI,
     INVERSE_PI,
@@ -153,6 +155,26 @@ def probit_angle(
     square = select(large, 0.5 * determinant * weight1 * weight2 / (1.0 + sine), sine * sine)
     angle = select(large, np.sqrt(square), sine) * arcsine_ratio(square)
     return np.copysign(select(large, HALF_PI - 2.0 * angle, angle), k), determinant
+
+
+def two_sided_pair(
+    k: Value,
+    norm1: Value,
+    inverse1: Value,
+    norm2: Value,
+    inverse2: Value,
+    same: float,
+    other: float,
+    angle: Sequence[float],
+    sine: Sequence[float],
+) -> Any:
+    """Return ``E[phi(u) phi(v)]`` for multiples of ``z^p`` above and of ``(-z)^p`` below zero."""
+    c = cosine(k, inverse1, inverse2)
+    _, acute, root = arc(c)
+    wide = PI - acute
+    turn = horner(angle, c) * select(c < 0.0, acute, wide) + horner(sine, c) * root
+    back = horner(angle, -c) * select(c < 0.0, wide, acute) + horner(sine, -c) * root
+    return norm1 * norm2 * (same * turn + other * back)
 
 
 def erf_pair(

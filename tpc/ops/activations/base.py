@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, fields
 from fractions import Fraction
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from tpc.exact import Constant
@@ -51,14 +51,16 @@ class DualForm:
 
     ``side(q, *side_parameters)`` prepares what belongs to one variance and returns a tuple of
     ``arity`` numbers; ``pair(k, *side(q11), *side(q22), *parameters)`` is the expectation at
-    covariance k. A parameter is a float or a (nested) tuple of floats.
+    covariance k. A parameter is a float or a (nested) tuple of floats. A ``partial`` form is NaN
+    where its terms cancel too much: there series and quadrature take over.
     """
 
     side: str
     arity: int
     pair: str
     parameters: tuple[Any, ...] = ()
-    side_parameters: tuple[float, ...] = ()
+    side_parameters: tuple[Any, ...] = ()
+    partial: bool = False
 
 
 @dataclass(frozen=True)
@@ -263,7 +265,7 @@ class Activation:
         """Return the formula in LaTeX, without delimiters."""
         return fm.latex(self.formula(), variable)
 
-    @property
+    @cached_property
     def label(self) -> str:
         """The name with its parameters: ``leaky_relu(1/5)``."""
         inside = ", ".join(map(str, self.parameters))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from functools import lru_cache
 from math import factorial
 
 from tpc.exact import Constant
@@ -11,6 +12,7 @@ from tpc.ops.activations import formula as fm
 from tpc.ops.activations.base import DualForm
 
 
+@lru_cache(maxsize=4096)
 def dual_form(formula: fm.Formula) -> DualForm | None:
     """Return a closed form of ``E[phi(u) phi(v)]`` for the shapes that have one.
 
@@ -20,8 +22,15 @@ def dual_form(formula: fm.Formula) -> DualForm | None:
     coefficients = fm.polynomial(formula)
     if coefficients is not None:
         return polynomial_form(coefficients)
+    from tpc.ops.activations.pieces import bent_form, two_sided_form
+
     return (
-        _piecewise_linear(formula) or _product(formula) or _rectified(formula) or _scaled(formula)
+        _piecewise_linear(formula)
+        or _product(formula)
+        or _rectified(formula)
+        or _scaled(formula)
+        or two_sided_form(formula)
+        or bent_form(formula)
     )
 
 
