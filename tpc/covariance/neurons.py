@@ -57,7 +57,7 @@ class Neurons:
     """One replicate of the forward pass of ``roots`` on a batch.
 
     ``steps`` says how far weights move; where it is empty there are no tangents. ``nominal`` is the
-    width of the powers; when ``probing``, means need not exist.
+    width of the powers; when ``probing``, it is not checked that means exist.
     """
 
     def __init__(

@@ -8,6 +8,7 @@ is given: the samples of one batch depend on each other.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -18,12 +19,14 @@ from numpy.typing import NDArray
 from tpc.covariance.draws import Normals
 from tpc.covariance.neurons import NOMINAL, Neurons
 from tpc.covariance.readouts import Outputs, outputs
+from tpc.covariance.run import threads
 from tpc.covariance.tails import NotFiniteError
 from tpc.ir.node import walk
 from tpc.limit.mixtures import require_no_scalars
 from tpc.limit.moment import LimitRefusal
 from tpc.limit.tangent import moved_params, step
 from tpc.ops.param import PARAM
+from tpc.runtime.blas import one_blas_thread
 
 if TYPE_CHECKING:
     from tpc.exact import Coefficient
@@ -77,7 +80,7 @@ class SampledKernel:
     ) -> dict[str, Array]:
         """Return both kernels (N, N, kept axes twice) from ``count`` draws."""
         normals = Normals(count, number)
-        probing = nominal != NOMINAL
+        probing = nominal != NOMINAL or number > 0
         neurons = Neurons(self.module.params, steps, data, normals, number, nominal, probing)
         sampled = neurons.run(self.outputs.values)
         nngp, ntk = self.outputs.kernels(neurons, sampled)
@@ -150,9 +153,17 @@ class SampledKernel:
         count: int,
         numbers: range,
     ) -> None:
-        for number in numbers:
+        def one(number: int) -> Array:
             found = self.replicate(data, count, number, steps)
-            moments.add(np.stack([self._settled(found[kind], kind) for kind in kinds]))
+            return np.stack([self._settled(found[kind], kind) for kind in kinds])
+
+        rest = list(numbers)
+        with one_blas_thread():  # replicates have the cores for themselves
+            if rest and not moments.replicates:
+                moments.add(one(rest.pop(0)))  # what is wrong with the samples is found here
+            with ThreadPoolExecutor(threads()) as pool:
+                for found in pool.map(one, rest):
+                    moments.add(found)
 
     def _settled(self, kernel: Array, kind: str) -> Array:
         power = self.powers[kind]
