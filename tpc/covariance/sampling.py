@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tpc.covariance.draws import Normals
+from tpc.covariance.fluctuating import require_steady
 from tpc.covariance.neurons import NOMINAL, Neurons
 from tpc.covariance.readouts import Outputs, outputs
 from tpc.covariance.run import threads
@@ -222,6 +223,7 @@ def sampled_kernel(module: Module, kinds: tuple[str, ...]) -> SampledKernel:
         if name in leaves
     }
     plan = SampledKernel(module, outputs(output), steps, inputs, {})
+    require_steady(plan.outputs.values, module.params)
     powers = {kind: _power(plan, kind, steps) for kind in kinds}
     for power in powers.values():
         if power is not None and power > 0:
