@@ -13,8 +13,9 @@ counts its blocks; it is D or S.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -90,6 +91,9 @@ class Block:
     right: dict[Array, Numbers]
     data: dict[str, Any]
     tolerance: float
+    kept: dict[Any, Any] = field(default_factory=dict)
+    """What steps keep for the next blocks of the same samples; ``lock`` guards it."""
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ from tpc.codegen.load import load
 from tpc.codegen.text import closure
 from tpc.covariance.arrays import Array, Block, Shape, Step
 from tpc.covariance.steps import row_places
-from tpc.limit.dual import Dual
 from tpc.runtime import duals
 
 if TYPE_CHECKING:
@@ -110,41 +109,6 @@ class ClosedForm(Step):
         tables = block.left[self.sides[0]], block.right[self.sides[1]]
         where = (block.rows, block.columns, self.places, self.step)
         self.loop(given[0], self.factor, *given[1:], *tables, *where, *target)
-
-
-class SeriesForm(Step):
-    """The same where there is no closed form, to the tolerance asked for."""
-
-    def __init__(
-        self,
-        k: tuple[Array, float],
-        tangent: Array | None,
-        sides: tuple[Array, Array],
-        phi: Activation,
-        shape: tuple[Shape, Shape, str],
-    ) -> None:
-        full, self.sizes, self.modes = shape
-        inputs = [k[0]] if tangent is None else [k[0], tangent]
-        super().__init__(inputs, sides, [full] * len(inputs), k[0].single)
-        self.factor, self.phi = k[1], phi
-
-    def run(self, block: Block, inputs: list[Numbers], outs: list[Numbers]) -> None:
-        from tpc.covariance.steps import spread
-
-        k = self.factor * inputs[0]
-        q1, q2 = (
-            spread(np.broadcast_to(a, (len(a), *self.sizes)), self.modes, side)
-            for side, a in enumerate(
-                (block.left[self.sides[0]][:, 0], block.right[self.sides[1]][:, 0])
-            )
-        )
-        q1, q2 = q1[block.rows], q2[block.columns]
-        bound = np.sqrt(q1) * np.sqrt(q2)
-        k = np.clip(k, -bound, bound)
-        outs[0][...] = Dual(self.phi).expectation(q1, k, q2, block.tolerance)
-        if len(inputs) > 1:
-            slope = Dual(self.phi.derivative()).expectation(q1, k, q2, block.tolerance)
-            np.multiply(inputs[1], slope, out=outs[1])
 
 
 class Plain(Step):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -50,13 +51,15 @@ class Run:
         if X2 is not None:
             self.right = describe(singles, needed, other, self.count2, tolerance)
         self.program = Program(cross, self.roots)
+        self.kept: dict[Any, Any] = {}
+        self.lock = threading.Lock()
 
     def pairs(self, rows: Any, columns: Any, put: Any) -> None:
         """Call ``put(rows, columns, values)`` for blocks of pairs; values (kinds, P, kept axes)."""
 
         def part(where: slice) -> None:
             one, two = rows[where], columns[where]
-            block = Block(one, two, self.left, self.right, {}, self.tolerance)
+            block = Block(one, two, self.left, self.right, {}, self.tolerance, self.kept, self.lock)
             with self.program.run(block) as values:
                 kept = [self._kept(root, values, len(one)) for root in self.kernel.roots]
                 put(one, two, np.stack(kept))

@@ -13,6 +13,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from tpc.covariance import arrays, expectations, layers, products, run, steps
+from tpc.covariance.series import SeriesForm
 from tpc.covariance.written import Text, UnwritableError, bare, linear_map, literal, method, needs
 from tpc.limit import samples
 from tpc.runtime import positions
@@ -194,7 +195,7 @@ class _Plan:
             return self._evaluated(step)
         name = type(step).__name__
         self.kinds.add(name)
-        if isinstance(step, (expectations.SeriesForm, expectations.Average)):
+        if isinstance(step, (SeriesForm, expectations.Average)):
             raise UnwritableError("an expectation without a closed form")
         if isinstance(step, expectations.Sides):
             self.text.add_sides([side for side, _ in step.keys])
