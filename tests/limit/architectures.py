@@ -174,7 +174,11 @@ ARCHITECTURES: dict[str, tuple[str, str]] = {
     "random scores": (SEQUENCE, SCORES.format(**{**SCORE, "power": "-1/2", "read": "a[1]"})),
     "heads": (SEQUENCE, HEADS),
     "tokens": (TOKENS, SCORES.format(**{**SCORE, "first": "E[x] + P"})),
-    "dropout": (VECTOR, "def f(x) = V @ dropout(relu(W @ dropout(relu(U @ x), 1/4)), 1/4)\n"),
+    "dropout": (
+        VECTOR,
+        "def f(x) = V @ dropout(relu(W @ dropout(relu(U @ x), rate = 1/4)), rate = 1/4)\n",
+    ),
+    "dropout inside": (VECTOR, "def f(x) = V @ tanh(dropout(W @ relu(U @ x), rate = 1/4))\n"),
     "twice": (VECTOR, "def f(x) = V @ erf(relu(W @ tanh(U @ x) + b))\n"),
     "branches": (
         VECTOR,
