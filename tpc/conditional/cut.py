@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from tpc.exact import Affine, Coefficient
 from tpc.ir.module import InputSpec, Module, NamedValue
 from tpc.ir.node import Node, make, walk
 from tpc.limit.contraction import weight_below
@@ -31,6 +32,7 @@ from tpc.ops.index_map import IndexMap
 from tpc.ops.input import input_
 from tpc.ops.multiply import MULTIPLY
 from tpc.ops.param import PARAM
+from tpc.ops.scale import scale
 
 if TYPE_CHECKING:
     from tpc.limit.forms import Entry
@@ -82,31 +84,38 @@ def cut(module: Module) -> Cut:
     output = module.output.node
     originals = list(walk([output]))
     leaves: dict[Node, Node] = {}
+    powers: dict[Node, Affine] = {}
     names = _names(module)
     while True:
-        new, own = _rebuilt(originals, leaves)
+        new, own = _rebuilt(originals, leaves, powers)
         laws = _Laws(module, [*own.values(), new[output]])
         gone = [node for node in leaves if not laws.is_random(own[node])]
         for node in gone:
             del leaves[node]
         found = () if gone else _wanted(originals, new, laws)
         for node in found:
+            powers[node] = laws.power(new[node])
             leaves[node] = input_(_fresh(names, node, module, leaves), node.type.dims)
         if not gone and not found:
             return _finished(module, new, {n: own[n] for n in leaves}, leaves)
 
 
 def _rebuilt(
-    originals: list[Node], leaves: dict[Node, Node]
+    originals: list[Node], leaves: dict[Node, Node], powers: dict[Node, Affine]
 ) -> tuple[dict[Node, Node], dict[Node, Node]]:
-    """Return the nodes behind the cut, and what each node itself is made of."""
+    """Return the nodes behind the cut, and what each node itself is made of.
+
+    Scalars that grow like a power of the width are cut as what is of order one, times that power.
+    """
     new: dict[Node, Node] = {}
     own: dict[Node, Node] = {}
     for node in originals:
         operands = tuple(new[x] for x in node.operands)
         same = operands == node.operands
-        own[node] = node if same else make(node.op, *operands, **node.attrs)
-        new[node] = leaves.get(node, own[node])
+        own[node] = new[node] = node if same else make(node.op, *operands, **node.attrs)
+        if node in leaves:
+            own[node] = scale(own[node], Coefficient.width(-powers[node]))
+            new[node] = scale(leaves[node], Coefficient.width(powers[node]))
     return new, own
 
 
@@ -146,6 +155,18 @@ class _Laws:
         if node not in self._known:
             self._known[node] = not node.type.width_axes and self._is_random(node)
         return self._known[node]
+
+    def power(self, node: Node) -> Affine:
+        """Return the power of the width that a random value grows with, zero where it does not."""
+        powers = [Affine.of(0)]
+        for entry in _probed(node):
+            if self.context.sources(entry) <= {DATA}:
+                found = number(self.context, entry).noise
+            else:
+                own = self.context.moment(entry, entry, cross=False)
+                found = None if own.is_zero else own.power / 2
+            powers += [] if found is None else [found]
+        return max(powers, key=power_of)
 
     def _is_random(self, node: Node) -> bool:
         if not any(n.op is PARAM for n in walk([node])):
