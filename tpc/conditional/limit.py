@@ -20,11 +20,11 @@ from tpc.limit.kernels import Kernels
 from tpc.limit.limit import Limit, Request
 from tpc.limit.moment import LimitRefusal
 from tpc.limit.positions import chosen
+from tpc.limit.sampled import written
 from tpc.limit.samples import checked
 from tpc.ops.base import MissingRule
 from tpc.ops.batch import couples_samples
 from tpc.ops.bernoulli import BERNOULLI
-from tpc.storage import replacing
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -99,6 +99,7 @@ class ConditionalLimit(Limit):
     levels: tuple[Level, ...]
     behind: Limit
     tangent: Limit | None
+    parts: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def vanishes(self) -> bool:
@@ -195,8 +196,14 @@ class ConditionalLimit(Limit):
         Raises:
             TpcError: wrong shapes, NaNs, too many samples, or an error that is not met.
         """
-        found = super().evaluate(X, X2, diagonal=diagonal, **options)
-        return np.asarray(found) if options.get("out") is None else found
+        if not self._are_parts(X, X2):
+            return super().evaluate(X, X2, diagonal=diagonal, **options)
+        bounds = options.get("tolerance", 1e-10), options.get("sampling")
+        found = self.averaged(X, X2, *bounds, options.get("progress"))[0]
+        if diagonal:
+            found = found[np.arange(len(found)), np.arange(len(found))]
+        kept = written(found[None], options.get("out"), options.get("dtype", "float64"))
+        return np.asarray(kept[0])
 
     def with_errors(
         self,
@@ -213,6 +220,13 @@ class ConditionalLimit(Limit):
         """
         return self.averaged(X, X2, tolerance, sampling)
 
+    def together(self, *parts: Mapping[str, Any]) -> ConditionalLimit:
+        """Return the limit with the samples of ``parts`` (told by identity) drawn together.
+
+        Kernels between them are then parts of one average, positive semidefinite as a whole.
+        """
+        return replace(self, parts=parts)
+
     def averaged(
         self,
         X: Samples,
@@ -222,6 +236,18 @@ class ConditionalLimit(Limit):
         progress: Callable[[int, int], None] | None = None,
     ) -> tuple[Array, Array]:
         """Return the kernel (N, N2, kept axes twice) and its standard errors."""
+        if self._are_parts(X, X2):
+            key = (tolerance, sampling)
+            if key not in self._known:
+                union = {
+                    name: np.concatenate([np.asarray(part[name]) for part in self.parts])
+                    for name in self.inputs
+                }
+                alone = replace(self, parts=())
+                self._known[key] = alone.averaged(union, None, tolerance, sampling, progress)
+            rows, columns = (np.arange(*self._place(each)) for each in (X, X if X2 is None else X2))
+            value, error = (each[np.ix_(rows, columns)] for each in self._known[key])
+            return value, error
         left = self._samples(X)
         count = len(next(iter(left.values())))
         if X2 is None:
@@ -235,6 +261,21 @@ class ConditionalLimit(Limit):
         found = self._run(both, rows, count + columns, tolerance, sampling).mean(progress)
         shape = (count, count2, *self.kernels.kept, *self.kernels.kept)
         return found.pairs.reshape(shape), found.pairs_error.reshape(shape)
+
+    def _are_parts(self, X: Any, X2: Any) -> bool:
+        """Whether samples are some that were given to be drawn together."""
+        sides = (X, X if X2 is None else X2)
+        return len(self.parts) > 1 and all(any(p is each for p in self.parts) for each in sides)
+
+    def _place(self, samples: Any) -> tuple[int, int]:
+        """Return where a part lies in the union."""
+        counts = [len(next(iter(part.values()))) for part in self.parts]
+        k = next(k for k, part in enumerate(self.parts) if part is samples)
+        return sum(counts[:k]), sum(counts[: k + 1])
+
+    @cached_property
+    def _known(self) -> dict[Any, tuple[Array, Array]]:
+        return {}
 
     def diagonals(
         self, X: Samples, tolerance: float = 1e-10, sampling: float | None = None
@@ -320,6 +361,24 @@ class ConditionalLimit(Limit):
             raise TpcError(Diagnostic("E0961", f"the samples do not fit: {error}")) from error
 
 
+def require_fixed(limit: Limit) -> None:
+    """Refuse to train, or predict, under a tangent kernel that is random and moves.
+
+    Raises:
+        TpcError: the limit is such a kernel.
+    """
+    if isinstance(limit, ConditionalLimit) and limit.kind == "ntk":
+        names = ", ".join(s.name for s in limit.cut.scalars)
+        raise TpcError(
+            Diagnostic(
+                "E0967",
+                f"the scalars {names} stay random and move in training, so no fixed kernel "
+                "governs it: this tangent kernel is a mean over networks",
+                help="give what is in between a width, or predict with kind nngp",
+            )
+        )
+
+
 def any_conditional(limits: Sequence[Limit]) -> bool:
     """Whether one of some limits is an average over random scalars."""
     return any(isinstance(each, ConditionalLimit) for each in limits)
@@ -332,13 +391,8 @@ def evaluated(limits: Sequence[Limit], X: Any, X2: Any, options: Options) -> Arr
         TpcError: as their own methods do, or a file that cannot be written.
     """
     parts = [_alone(each, X, X2, options) for each in limits]
-    found = np.stack(parts).astype(options.dtype, copy=False)
-    if options.out is None:
-        return found
-    with replacing(options.out) as file:
-        np.save(file, found[0] if len(limits) == 1 else found)
-    kept = np.load(options.out, mmap_mode="r")
-    return kept[None] if len(limits) == 1 else kept  # type: ignore[no-any-return]
+    found = np.stack(parts)
+    return written(found, options.out, options.dtype)
 
 
 def _alone(each: Limit, X: Any, X2: Any, options: Options) -> Array:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from tpc.conditional.limit import require_fixed
 from tpc.diagnostics import Diagnostic, TpcError
 from tpc.feature.memory import available
 from tpc.limit.classes import probabilities, sampled_probabilities
@@ -121,6 +122,7 @@ def predict(
         TpcError: targets that do not fit the output, a system that is not solved, or conjugate
             gradients at finite time.
     """
+    require_fixed(limit)
     limit = together(limit, train, test)
     shape = layout(limit.module)
     y = _columns(shape, targets)

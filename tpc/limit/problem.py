@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from tpc.conditional.limit import require_fixed
 from tpc.diagnostics import Diagnostic, TpcError
 from tpc.feature.memory import require
 from tpc.limit.layout import layout
@@ -37,6 +38,7 @@ class Problem:
         loss: Loss | None,
         tolerance: float,
     ) -> None:
+        require_fixed(limit)
         module, names = limit.module, list(limit.inputs)
         targets = [] if loss is None else loss.inputs
         own, self.count = given(limit, data)

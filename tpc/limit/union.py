@@ -20,6 +20,11 @@ NOTE = (
     "together, as one batch"
 )
 
+MIXTURE = (
+    "f is a mixture of Gaussians: predictions are linear in the targets, the best such under the "
+    "averaged covariance"
+)
+
 
 @dataclass(frozen=True, repr=False)
 class UnionLimit(SampledLimit):
@@ -79,6 +84,10 @@ class UnionLimit(SampledLimit):
 
 def together(limit: Limit, *parts: Mapping[str, Any]) -> Limit:
     """Return a limit that takes ``parts`` as one batch, where samples depend on each other."""
+    from tpc.conditional.limit import ConditionalLimit
+
+    if isinstance(limit, ConditionalLimit):
+        return limit.together(*parts)
     if not isinstance(limit, SampledLimit) or not limit.coupled or isinstance(limit, UnionLimit):
         return limit
     own = {each.name: getattr(limit, each.name) for each in fields(SampledLimit)}
@@ -86,5 +95,9 @@ def together(limit: Limit, *parts: Mapping[str, Any]) -> Limit:
 
 
 def notes(limit: Limit) -> tuple[str, ...]:
-    """Say so where samples were taken together."""
+    """Say so where samples were taken together, or the process is no Gaussian one."""
+    from tpc.conditional.limit import ConditionalLimit
+
+    if isinstance(limit, ConditionalLimit):
+        return (MIXTURE,)
     return (NOTE,) if isinstance(limit, UnionLimit) and len(limit.parts) > 1 else ()
