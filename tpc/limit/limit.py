@@ -169,15 +169,16 @@ class Limit:
     def module_text(self, tolerance: float) -> str:
         """Return the generated module with another default tolerance."""
         from tpc.codegen import module_source
-        from tpc.limit.pairs import require_none
+        from tpc.codegen.drawn import drawn_source
+        from tpc.limit.pairs import expectations
 
-        require_none(self)
         lines = [
             each if isinstance(each, str) else f"{each.name} = {each.text}"
             for each in shorten(self.equations)
         ]
         text = "\n".join(f"    {line}" for line in lines)
-        return module_source(self.kernels, self.inputs, f"{self.title}.", text, tolerance)
+        source = drawn_source if expectations(self.kernels) else module_source
+        return source(self.kernels, self.inputs, f"{self.title}.", text, tolerance)
 
     def write(self, folder: Path, *, tolerance: float = 1e-10) -> tuple[Path, ...]:
         """Write the stand-alone module ``KIND.py`` into a folder; return the paths written.

@@ -137,23 +137,6 @@ def integrated_diagonals(limits: Sequence[Limit], X: Any, options: Options) -> A
     return np.stack(parts).astype(options.dtype, copy=False)
 
 
-def require_none(limit: Limit) -> None:
-    """Refuse to write a stand-alone module for a kernel with general expectations.
-
-    Raises:
-        TpcError: it has some.
-    """
-    if expectations(limit.kernels):
-        raise TpcError(
-            Diagnostic(
-                "E0979",
-                "this kernel has expectations over several Gaussians that are computed by grids "
-                "and lattices: it is not written as a stand-alone module",
-                help="evaluate it here: tpc run --kind nngp, or program.limit(...).evaluate(X)",
-            )
-        )
-
-
 def evaluate(
     kernels: Kernels,
     left: Samples,

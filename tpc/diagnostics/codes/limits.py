@@ -76,9 +76,9 @@ CODES = (
     Code(
         "E0979",
         "a kernel that has no stand-alone module",
-        "Kernels with closed forms and Hermite series are compiled to a module of their own. "
-        "Expectations over several correlated Gaussians are computed by adaptive grids and random "
-        "lattices, which report errors and choose their size by them: they are evaluated by tpc.",
+        "Kernels with closed forms and Hermite series, and expectations over several correlated "
+        "Gaussians by grids and lattices, are compiled to a module of their own. Kernels that are "
+        "averages over random numbers or over sampled neurons are evaluated by tpc.",
     ),
     Code(
         "E0970",
