@@ -70,7 +70,10 @@ class Family:
         from tpc.limit.limit import limit
 
         if sizes not in self._limits:
-            self._limits[sizes] = limit(self.module(sizes), self.base.kind)
+            found = limit(self.module(sizes), self.base.kind)
+            with reported(found.module):
+                _require_recursion(found)
+            self._limits[sizes] = found
         return self._limits[sizes]
 
     def between(self, left: Sizes, right: Sizes) -> Kernels:
@@ -155,6 +158,22 @@ class Family:
             share = scaled(inner(g, h, self._context, cross), step(self.base.module, spec))
             parts.append(finite(share, g))
         return ex.total(parts)
+
+
+def _require_recursion(limit: Limit) -> None:
+    """Refuse limits that are averages over random numbers: their shapes have no joint law here.
+
+    Raises:
+        LimitRefusal: it is one.
+    """
+    from tpc.limit.positions import PositionLimit
+
+    if type(limit) not in (Limit, PositionLimit):
+        raise LimitRefusal(
+            "samples of different shapes, and numbers that stay random or sampled neurons",
+            limit.module.output.node,
+            "pad the samples to one shape, and say by an input mask what counts",
+        )
 
 
 def shared(module: Module, base: Module) -> Node:

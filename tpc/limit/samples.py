@@ -20,7 +20,10 @@ def checked(inputs: Mapping[str, tuple[int, ...]], X: Any) -> dict[str, Any]:
         X = {next(iter(inputs)): X}
     if sorted(X) != sorted(inputs):
         raise ValueError(f"inputs are {sorted(inputs)}, not {sorted(X)}")
-    data = {name: np.asarray(X[name], dtype=np.float64) for name in inputs}
+    try:
+        data = {name: np.asarray(X[name], dtype=np.float64) for name in inputs}
+    except ValueError as error:
+        raise ValueError("their shapes differ, or not all are numbers") from error
     for name, shape in inputs.items():
         if data[name].shape[1:] != tuple(shape):
             raise ValueError(f"{name} has shape {data[name].shape}, not (N, *{tuple(shape)})")
