@@ -124,11 +124,12 @@ def _copies(output: Node, axis: int, context: MomentContext) -> bool:
         return True
     first = (0,) * output.type.rank
     second = tuple(1 if i == axis else 0 for i in range(output.type.rank))
+    if not is_independent(output, (output, first), context):
+        return False
     own = context.moment((output, first), (output, first))
     other = context.moment((output, second), (output, second))
     between = context.moment((output, first), (output, second))
-    same = between.is_zero and own.value is other.value
-    return same and is_independent(output, (output, first), context)
+    return between.is_zero and own.value is other.value
 
 
 def _positions(output: Node, kept: list[int]) -> list[tuple[int, ...]]:

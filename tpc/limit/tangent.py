@@ -52,14 +52,11 @@ def tangent(
         LimitRefusal: it diverges, stays random, or needs terms that are not supported.
         MissingRule: an op has no limit rule.
     """
-    for place in places:
-        forward.moment((output, place), (output, place), cross=False)
     leaves = {n.attrs["name"]: n for n in walk([output]) if weight_below(n) is n}
     used = [spec for spec in moved_params(module) if spec.name in leaves]
     weights = [leaves[spec.name] for spec in used]
     jacobians = [_jacobian(output, place, weights) for place in places]
     roots = [node for jacobian in jacobians for node in jacobian]
-    _require_quiet_scores(forward, roots)
     require_no_scalars(output, module.params, tangent=True)
     context, notes = _backward(forward, output, places, roots)
     entries: list[ex.Expression] = []
@@ -72,6 +69,7 @@ def tangent(
         ex.total(_shares(module, context, used, pair, False))
         for pair in itertools.product(jacobians, jacobians)
     ]
+    _require_quiet_scores(context, roots)
     notes = (*notes, *notes_on.silent(parts), *notes_on.other_optimizers(module))
     return Tangent(tuple(entries), tuple(diagonal), tuple(parts.items()), notes)
 
@@ -103,6 +101,9 @@ def _backward(
         notes = notes_on.dependence(refusal.message, sorted(context.tied))
     else:
         context = forward
+        for place in places:  # which notes the scores that stay random
+            context.moment((output, place), (output, place), cross=False)
+        _require_quiet_scores(context, roots)
         context.forward = frozenset(walk([output]))
         notes = (*notes_on.tied(context), *notes_on.independence(sorted(readouts)))
     context.tangent = True
