@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import json
 import time
+from pathlib import Path
 
 from limit.programs import perceptron
+
+import tpc
+
+ZOO = Path(__file__).resolve().parents[1] / "zoo"
 
 
 def test_text_of_a_recursion():
@@ -43,3 +48,14 @@ def test_json_has_every_equation():
     limit = perceptron("erf").limit("nngp")
     found = json.loads(json.dumps(limit.to_json()))
     assert [e["name"] for e in found["equations"]] == ["Sigma1", "Sigma2", "K"]
+
+
+def test_unrelated_outputs_are_one_line():
+    found = tpc.compile(ZOO / "autoencoder_tied_ntk.tp").limit("ntk")
+    lines = [line.strip() for line in found.text().splitlines()]
+    assert [line.partition(" = ")[0] for line in lines if line.startswith("Theta")] == [
+        "Theta[i, i]",
+        "Theta[i, j]",
+    ]
+    assert "Theta[i, j] = 0 for i != j" in lines
+    assert r"\Theta_{\mathtt{i, j}}(x, x') &= 0 \quad (i \neq j)" in found.latex()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -74,10 +75,22 @@ def equations(kernels: Kernels, kind: str) -> tuple[Equation, ...]:
             titles = [*titles[:SHOWN], "...", *titles[-SHOWN:]]
         latex = " + ".join(t if t == "..." else _Style(True).name(t) for t in titles)
         return (*found, Equation(root, " + ".join(titles), latex))
+    if _is_multiple_of_identity(kernels):
+        found.append(_equation(f"{root}[i, i]", kernels.entries[0], names, is_root=True))
+        return (*found, Equation(f"{root}[i, j]", "0 for i != j", r"0 \quad (i \neq j)"))
     for number, e in enumerate(kernels.entries):
         name = root if len(kernels.entries) == 1 else f"{root}[{_position(kernels, number)}]"
         found.append(_equation(name, e, names, is_root=True))
     return tuple(found)
+
+
+def _is_multiple_of_identity(kernels: Kernels) -> bool:
+    """Whether different positions of the output are unrelated, and equal ones alike."""
+    count = math.isqrt(len(kernels.entries))
+    return count > 1 and all(
+        e is kernels.entries[0] if number % (count + 1) == 0 else ex.is_zero(e)
+        for number, e in enumerate(kernels.entries)
+    )
 
 
 def _position(kernels: Kernels, number: int) -> str:
