@@ -227,7 +227,7 @@ def f(x) = relu(U @ x) @ V.T
 
 REFUSED = {
     "readout": ("param W : [n, n]", "V @ relu(W @ relu(U @ x) + V[1])", "grows like"),
-    "nonlinear": ("param W : [n, n]", "relu(V @ relu(W @ relu(U @ x)))", "random itself"),
+    "nonlinear": ("param W : [n, n]", "sign(V @ relu(W @ relu(U @ x)))", "jumps"),
     "grows": ("param W : [n, n] abc(0, 0, 0)", "V @ relu(W @ relu(U @ x))", "grows like"),
 }
 

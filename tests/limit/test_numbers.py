@@ -124,15 +124,9 @@ REFUSED = {
     "random scores": (
         """
     h = U @ x
-    s = einsum("t n, u n -> t u", Q @ h, R @ h) * n^(-1/2)
+    s = einsum("t n, u n -> t u", Q @ h, Q @ h) * n^(-1/2)
     return V @ relu(einsum("t u, u n -> t n", softmax(s, axis = 2), h)[1])""",
-        "mixture of Gaussians",
-    ),
-    "random product": (
-        """
-    h = U @ x[1]
-    return V @ relu(A @ h * n^(1/2) * mean(h))""",
-        "stays random",
+        "mean of its own",
     ),
     "cancelled mean": (
         """

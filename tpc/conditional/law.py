@@ -12,8 +12,11 @@ from tpc.ir.node import Node, walk
 from tpc.limit import expressions as ex
 from tpc.limit.independence import independent_readouts, transposed
 from tpc.limit.kernels import Kernels
+from tpc.limit.leaves import centred
 from tpc.limit.moment import LimitRefusal
 from tpc.limit.moments import MomentContext
+from tpc.limit.numbers import number
+from tpc.limit.reduction import DATA
 from tpc.limit.tangent import finite
 from tpc.ops.bernoulli import BERNOULLI
 from tpc.ops.param import PARAM
@@ -71,6 +74,8 @@ def levels(found: Cut, kind: str) -> tuple[Level, ...]:
                 scalars[0].node,
                 f"at most {MOST_ENTRIES} are supported: make the finite axes smaller",
             )
+        for entry in entries:
+            _require_centred(context, entry)
         steps = [(derivatives[s], e[1]) for s in scalars if derivatives for e in s.entries]
         laws.append(
             Level(
@@ -90,6 +95,22 @@ def _context(module: Module, roots: Sequence[Node]) -> MomentContext:
     context = MomentContext(module.params)
     context.tied = transposed(roots, module.params)
     return context
+
+
+def _require_centred(context: MomentContext, entry: Entry) -> None:
+    """Check that a scalar is Gaussian of mean zero: a sum of Gaussians times numbers.
+
+    Raises:
+        LimitRefusal: it is not.
+    """
+    if context.sources(entry) <= {DATA}:
+        fine = number(context, entry).is_zero
+    else:
+        fine = centred(context, entry)
+    if not fine:
+        raise LimitRefusal(
+            "a value stays random and has a mean of its own", entry[0], "add the two parts later"
+        )
 
 
 def _covariances(context: MomentContext, entries: Sequence[Entry]) -> Kernels:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Unpack
@@ -10,27 +10,20 @@ from typing import TYPE_CHECKING, Any, Unpack
 import numpy as np
 
 from tpc.conditional.averaging import Averaging, Conditional, Mean
-from tpc.conditional.cut import Cut, cut
+from tpc.conditional.cut import Cut
 from tpc.conditional.joint import Joint
-from tpc.conditional.law import Level, levels
+from tpc.conditional.law import Level
 from tpc.conditional.recursion import recursion
 from tpc.diagnostics import Diagnostic, TpcError
 from tpc.ir.node import walk
-from tpc.limit.kernels import Kernels
 from tpc.limit.limit import Limit, Request
-from tpc.limit.moment import LimitRefusal
-from tpc.limit.positions import chosen
 from tpc.limit.sampled import written
 from tpc.limit.samples import checked
-from tpc.ops.base import MissingRule
-from tpc.ops.batch import couples_samples
 from tpc.ops.bernoulli import BERNOULLI
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from tpc.ir.module import Module
-    from tpc.limit.bands import Options
     from tpc.limit.equations import Equation
 
     Array = NDArray[np.float64]
@@ -38,53 +31,6 @@ if TYPE_CHECKING:
 
 SAMPLING = 1e-2
 """Default of the largest standard error, relative to the diagonal of the kernel."""
-
-
-def conditional(module: Module, kind: str) -> ConditionalLimit | None:
-    """Return the limit of a program with random scalars, None where it has none.
-
-    Raises:
-        LimitRefusal: the program has no such kernel, given its scalars, or their law is not known.
-        MissingRule: an op has no limit rule.
-    """
-    try:
-        found = cut(module)
-    except (LimitRefusal, MissingRule):
-        return None
-    if not found.scalars or couples_samples(module):
-        return None
-    laws = levels(found, kind)
-    behind = chosen(found.module, "nngp")
-    tangent = chosen(found.module, "ntk") if kind == "ntk" and _trains(found) else None
-    last = tangent or behind
-    notes = tuple(note for note in last.kernels.notes if "independent copies" not in note)
-    kernels = Kernels(last.kernels.kept, (), (), notes=(*_notes(found, kind), *notes))
-    return ConditionalLimit(
-        module, kind, kernels, cut=found, levels=laws, behind=behind, tangent=tangent
-    )
-
-
-def _trains(found: Cut) -> bool:
-    from tpc.limit.tangent import moved_params
-
-    names = {spec.name for spec in moved_params(found.module)}
-    return any(
-        n.attrs.get("name") in names for n in walk([found.module.output.node]) if not n.operands
-    )
-
-
-def _notes(found: Cut, kind: str) -> tuple[str, ...]:
-    names = ", ".join(s.name for s in found.scalars)
-    if kind == "nngp":
-        return (
-            f"the scalars {names} stay random at infinite width: f is a mixture of Gaussians, and "
-            "this is its covariance, averaged over the scalars",
-        )
-    return (
-        f"the scalars {names} stay random at infinite width, and so does the tangent kernel: this "
-        "is its mean over networks",
-        "training moves the scalars: it is not governed by a fixed kernel",
-    )
 
 
 @dataclass(frozen=True, repr=False, kw_only=True)
@@ -359,59 +305,3 @@ class ConditionalLimit(Limit):
             return checked(self.inputs, given)
         except ValueError as error:
             raise TpcError(Diagnostic("E0961", f"the samples do not fit: {error}")) from error
-
-
-def require_fixed(limit: Limit) -> None:
-    """Refuse to train, or predict, under a tangent kernel that is random and moves.
-
-    Raises:
-        TpcError: the limit is such a kernel.
-    """
-    if isinstance(limit, ConditionalLimit) and limit.kind == "ntk":
-        names = ", ".join(s.name for s in limit.cut.scalars)
-        raise TpcError(
-            Diagnostic(
-                "E0967",
-                f"the scalars {names} stay random and move in training, so no fixed kernel "
-                "governs it: this tangent kernel is a mean over networks",
-                help="give what is in between a width, or predict with kind nngp",
-            )
-        )
-
-
-def any_conditional(limits: Sequence[Limit]) -> bool:
-    """Whether one of some limits is an average over random scalars."""
-    return any(isinstance(each, ConditionalLimit) for each in limits)
-
-
-def evaluated(limits: Sequence[Limit], X: Any, X2: Any, options: Options) -> Array:
-    """Return the kernels (kinds, N, N2, axes) of limits, some of them with random scalars.
-
-    Raises:
-        TpcError: as their own methods do, or a file that cannot be written.
-    """
-    parts = [_alone(each, X, X2, options) for each in limits]
-    found = np.stack(parts)
-    return written(found, options.out, options.dtype)
-
-
-def _alone(each: Limit, X: Any, X2: Any, options: Options) -> Array:
-    if isinstance(each, ConditionalLimit):
-        found = each.averaged(X, X2, options.tolerance, options.sampling, options.progress)
-        return found[0]
-    from tpc.limit.evaluation import evaluate
-
-    return np.asarray(evaluate([each], X, X2, replace(options, out=None))[0])
-
-
-def diagonals_of(limits: Sequence[Limit], X: Any, options: Options) -> Array:
-    """Return the kernels of samples with themselves, (kinds, N) and the kept axes twice."""
-    from tpc.limit.evaluation import diagonals
-
-    parts = [
-        each.diagonals(X, options.tolerance, options.sampling)
-        if isinstance(each, ConditionalLimit)
-        else diagonals([each], X, options)[0]
-        for each in limits
-    ]
-    return np.stack(parts).astype(options.dtype, copy=False)

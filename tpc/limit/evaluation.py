@@ -40,7 +40,7 @@ def evaluate(limits: Sequence[Limit], X: Any, X2: Any, options: Options) -> Any:
     """
     import numpy as np
 
-    from tpc.conditional.limit import any_conditional, evaluated
+    from tpc.conditional.routes import any_conditional, evaluated
 
     if any_conditional(limits):
         return evaluated(limits, X, X2, options)
@@ -77,7 +77,7 @@ def diagonals(limits: Sequence[Limit], X: Any, options: Options) -> Array:
     """
     import numpy as np
 
-    from tpc.conditional.limit import any_conditional, diagonals_of
+    from tpc.conditional.routes import any_conditional, diagonals_of
 
     if any_conditional(limits):
         return diagonals_of(limits, X, options)

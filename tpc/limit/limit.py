@@ -391,7 +391,7 @@ def limit(module: Module, kind: str) -> Limit:
         try:
             return chosen(module, kind)
         except (LimitRefusal, MissingRule):
-            from tpc.conditional.limit import conditional
+            from tpc.conditional.build import conditional
 
             found = conditional(module, kind)
             if found is None:

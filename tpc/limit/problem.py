@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from tpc.conditional.limit import require_fixed
+from tpc.conditional.routes import require_fixed
 from tpc.diagnostics import Diagnostic, TpcError
 from tpc.feature.memory import require
 from tpc.limit.layout import layout

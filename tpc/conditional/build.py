@@ -1,0 +1,64 @@
+"""From a program to its kernel limit as an average over random scalars."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tpc.conditional.cut import Cut, cut
+from tpc.conditional.law import levels
+from tpc.conditional.limit import ConditionalLimit
+from tpc.ir.node import walk
+from tpc.limit.kernels import Kernels
+from tpc.limit.moment import LimitRefusal
+from tpc.limit.positions import chosen
+from tpc.limit.tangent import moved_params
+from tpc.ops.base import MissingRule
+from tpc.ops.batch import couples_samples
+
+if TYPE_CHECKING:
+    from tpc.ir.module import Module
+
+
+def conditional(module: Module, kind: str) -> ConditionalLimit | None:
+    """Return the limit of a program with random scalars, None where it has none.
+
+    Raises:
+        LimitRefusal: the program has no such kernel, given its scalars, or their law is not known.
+        MissingRule: an op has no limit rule.
+    """
+    try:
+        found = cut(module)
+    except (LimitRefusal, MissingRule):
+        return None
+    if not found.scalars or couples_samples(module):
+        return None
+    laws = levels(found, kind)
+    behind = chosen(found.module, "nngp")
+    tangent = chosen(found.module, "ntk") if kind == "ntk" and _trains(found) else None
+    last = tangent or behind
+    notes = tuple(note for note in last.kernels.notes if "independent copies" not in note)
+    kernels = Kernels(last.kernels.kept, (), (), notes=(*_notes(found, kind), *notes))
+    return ConditionalLimit(
+        module, kind, kernels, cut=found, levels=laws, behind=behind, tangent=tangent
+    )
+
+
+def _trains(found: Cut) -> bool:
+    names = {spec.name for spec in moved_params(found.module)}
+    return any(
+        n.attrs.get("name") in names for n in walk([found.module.output.node]) if not n.operands
+    )
+
+
+def _notes(found: Cut, kind: str) -> tuple[str, ...]:
+    names = ", ".join(s.name for s in found.scalars)
+    if kind == "nngp":
+        return (
+            f"the scalars {names} stay random at infinite width: f is a mixture of Gaussians, and "
+            "this is its covariance, averaged over the scalars",
+        )
+    return (
+        f"the scalars {names} stay random at infinite width, and so does the tangent kernel: this "
+        "is its mean over networks",
+        "training moves the scalars: it is not governed by a fixed kernel",
+    )
