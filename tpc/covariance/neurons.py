@@ -111,10 +111,11 @@ class Neurons:
         arrays = [self.values[x] for x in node.operands]
         if node.op is APPLY and node.type.sort and np.sqrt(np.mean(arrays[0] ** 2)) > LARGE:
             raise MissingRule(node, STAGE, "a nonlinearity of something that grows with the width")
-        spread = centred(node)
-        if spread is not None and not self.probing:
+        spread = None if self.probing else centred(node)
+        if spread is not None and spread[0].type.batched:
+            y, axes = spread
             moves = self.tangents[node.operands[0]] is not None
-            require_enough(self.batch, self.values[spread], self._squares.get(spread, 1.0), moves)
+            require_enough(self.values[y], y.type, axes, self._squares.get(y, 1.0), moves)
         value = self._evaluated(node, arrays)
         if node.op is ADD and node.type.batched:
             self._squares[node] = float(np.mean(arrays[0] ** 2))

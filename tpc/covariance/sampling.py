@@ -41,6 +41,8 @@ MOST = 2**25
 """Draws in all at most."""
 MEMORY = 2.5e8
 """Numbers that the arrays of a replicate may hold."""
+BLOCK = 512
+"""Samples and positions of a side of a block, where samples do not depend on each other."""
 PROBE = (4, 32)
 """Samples and draws of the run that finds the powers of the width."""
 
@@ -136,12 +138,13 @@ class SampledKernel:
 
     def _draws(self, data: Mapping[str, Any]) -> tuple[int, int]:
         """Return how many draws a replicate has at first, and at most."""
-        rows = len(next(iter(data.values()))) * self._places()
+        rows = len(next(iter(data.values()))) * self.places()
         most = max(1024, min(LARGEST, 2 ** int(np.log2(max(MEMORY / (8 * rows), 1.0)))))
         enough = 2 ** int(np.ceil(np.log2(16 * rows)))
         return min(most, max(FIRST, enough)), most
 
-    def _places(self) -> int:
+    def places(self) -> int:
+        """Return how many positions a value has, at most."""
         nodes = walk([self.outputs.output])
         return max((node.type.finite_count for node in nodes if node.type.sort == 1), default=1)
 
@@ -169,6 +172,49 @@ class SampledKernel:
     def _settled(self, kernel: Array, kind: str) -> Array:
         power = self.powers[kind]
         return kernel if power == 0 else np.zeros_like(kernel)
+
+
+def in_blocks(
+    plan: SampledKernel,
+    left: Mapping[str, Any],
+    right: Mapping[str, Any] | None,
+    kinds: tuple[str, ...],
+    sampling: float,
+) -> tuple[Array, Array]:
+    """Return kernels and errors where samples do not depend on each other, in blocks of pairs.
+
+    Shapes as in :meth:`SampledKernel.evaluate`, between ``left`` and ``right`` (left where None).
+    """
+    height = max(1, BLOCK // plan.places())
+    sides = [_parts(left, height), _parts(left if right is None else right, height)]
+    counts = [sum(len(next(iter(part.values()))) for part in side) for side in sides]
+    shape = (len(kinds), *counts, *plan.kept, *plan.kept)
+    value, error = np.zeros(shape), np.zeros(shape)
+    rank = len(plan.kept)
+    back = (0, 2, 1, *range(3 + rank, 3 + 2 * rank), *range(3, 3 + rank))
+    for i, one in enumerate(sides[0]):
+        rows = slice(i * height, (i + 1) * height)
+        for j, two in enumerate(sides[1]):
+            columns = slice(j * height, (j + 1) * height)
+            if right is None and j < i:
+                value[:, rows, columns] = value[:, columns, rows].transpose(back)
+                error[:, rows, columns] = error[:, columns, rows].transpose(back)
+                continue
+            same = right is None and i == j
+            count = len(next(iter(one.values())))
+            data = one if same else {k: np.concatenate([one[k], two[k]]) for k in one}
+            found = plan.evaluate(data, kinds, sampling)
+            take = (slice(None),) if same else (slice(None), slice(count), slice(count, None))
+            value[:, rows, columns], error[:, rows, columns] = (part[take] for part in found)
+    return value, error
+
+
+def _parts(data: Mapping[str, Any], height: int) -> list[dict[str, Any]]:
+    count = len(next(iter(data.values())))
+    return [
+        {name: values[start : start + height] for name, values in data.items()}
+        for start in range(0, count, height)
+    ]
 
 
 class _Moments:

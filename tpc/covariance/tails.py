@@ -12,13 +12,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from tpc.ir.node import walk
 from tpc.ops.batch import BATCH_MEAN
 from tpc.ops.power import POWER
 from tpc.ops.repeat import REPEAT
 from tpc.ops.scale import SCALE
+from tpc.ops.sum import SUM
 
 if TYPE_CHECKING:
+    from tpc.ir.module import Module
     from tpc.ir.node import Node
+    from tpc.ir.types import TensorType
 
 Array = NDArray[np.float64]
 ENOUGH = 5
@@ -27,10 +31,10 @@ _ROUNDING = 1e-10
 
 
 class NormalisationError(ArithmeticError):
-    """A batch norm of ``batch`` samples whose variance has ``freedom`` degrees of freedom only."""
+    """A batch norm of ``batch`` values whose variance has ``freedom`` degrees of freedom only."""
 
-    def __init__(self, batch: int, freedom: int) -> None:
-        samples = "1 sample" if batch == 1 else f"{batch} samples"
+    def __init__(self, batch: int, freedom: int, what: str) -> None:
+        samples = f"1 {what}" if batch == 1 else f"{batch} {what}s"
         kind = "degree" if freedom == 1 else "degrees"
         what = f"batch norm of {samples}, whose variance s^2 has {freedom} {kind} of freedom"
         if freedom == 0:
@@ -50,44 +54,59 @@ class NotFiniteError(ArithmeticError):
         super().__init__("the kernel of these samples is not finite: something divides by zero")
 
 
-def centred(node: Node) -> Node | None:
-    """Return the y of ``mean over the batch of y^2`` to a negative power, None for other nodes.
+def centred(node: Node) -> tuple[Node, tuple[int, ...] | None] | None:
+    """Return y and axes of ``mean of y^2`` over axes, or samples (None), to a negative power.
 
-    Where a constant is added below the power (eps) it is another node.
+    None for other nodes. Where a constant is added below the power (eps) it is another node.
     """
-    if node.op is not POWER or node.attrs["exponent"] >= 0:
+    if node.op is not POWER or node.attrs["exponent"] >= 0 or node.type.sort != 1:
         return None
     below = node.operands[0]
     while below.op in (SCALE, REPEAT):
         below = below.operands[0]
-    if below.op is not BATCH_MEAN:
+    if below.op is not BATCH_MEAN and below.op is not SUM:
         return None
     square = below.operands[0]
     if square.op is not POWER or square.attrs["exponent"] != Fraction(2):
         return None
-    return square.operands[0]
+    return square.operands[0], below.attrs.get("axes")
+
+
+def divides_neurons(module: Module) -> bool:
+    """Whether a program divides by functions of single neurons, as batch norm does."""
+    return any(
+        node.op is POWER and node.attrs["exponent"] < 0 and node.type.sort == 1
+        for node in walk([module.output.node])
+    )
 
 
 def freedom(y: Array, square: float) -> int:
-    """Return the rank over samples of values (N, ..., draws): the least over positions.
+    """Return the rank of values (places, B, draws) over B: the least over the places.
 
     ``square`` is the mean square of the values before their mean was taken off: what is left below
     rounding of it is nothing.
     """
-    batch = len(y)
-    columns = y[..., : max(64, 4 * batch)]
-    places = np.moveaxis(columns.reshape(batch, -1, columns.shape[-1]), 1, 0)
-    sizes = np.linalg.eigvalsh(places @ places.transpose(0, 2, 1))
-    nothing = 1e-24 * square * columns.shape[-1] * batch
+    columns = y[..., : max(64, 4 * y.shape[1])]
+    sizes = np.linalg.eigvalsh(columns @ columns.transpose(0, 2, 1))
+    nothing = 1e-24 * square * columns.shape[-1] * y.shape[1]
     return int((sizes > np.maximum(_ROUNDING * sizes[:, -1:], nothing)).sum(axis=1).min())
 
 
-def require_enough(batch: int, y: Array, square: float, tangent: bool) -> None:
+def require_enough(
+    y: Array, type_: TensorType, axes: tuple[int, ...] | None, square: float, tangent: bool
+) -> None:
     """Refuse a normalisation whose mean squares, or those of its derivative, do not exist.
 
+    ``y`` (N, ...) are centred values of a type, over ``axes``, or over the samples (None).
+
     Raises:
-        NormalisationError: with the batch and its degrees of freedom.
+        NormalisationError: with the number of values and their degrees of freedom.
     """
-    found = freedom(y, square) if batch > 1 else 0
+    over = [0] if axes is None else [1 + axis for axis in axes]
+    (wide,) = (1 + axis for axis in type_.width_axes)
+    rest = [k for k in range(y.ndim) if k not in (*over, wide)]
+    moved = y.transpose([*rest, *over, wide])
+    count = int(np.prod([y.shape[k] for k in over], dtype=int))
+    found = freedom(moved.reshape(-1, count, y.shape[wide]), square) if count > 1 else 0
     if found == 0 or (tangent and found < ENOUGH):
-        raise NormalisationError(batch, found)
+        raise NormalisationError(count, found, "sample" if axes is None else "position")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -35,15 +35,30 @@ MOST_ENTRIES = 8
 def chosen(module: Module, kind: str) -> Limit:
     """Return the limit by arrays of positions where there are many of them, else by entries.
 
-    Either way serves where the other has no rule. Where samples depend on each other, neurons are
-    sampled.
+    Either way serves where the other has no rule. Neurons are sampled where samples depend on each
+    other, where neither has a rule, and for tangent kernels of quotients (batch norm).
 
     Raises:
         LimitRefusal: the program has no such kernel, or it needs terms that are not supported.
         MissingRule: an op has no limit rule.
     """
+    from tpc.covariance.tails import divides_neurons
+
     if couples_samples(module):
         return sampled(module, kind)
+    if kind == "ntk" and divides_neurons(module):
+        with suppress(LimitRefusal, MissingRule):
+            return sampled(module, kind)  # by entries there are too many heavy tails
+    try:
+        return _exact(module, kind)
+    except (TooMany, MissingRule) as refusal:
+        try:
+            return sampled(module, kind)
+        except (LimitRefusal, MissingRule):
+            raise refusal from None
+
+
+def _exact(module: Module, kind: str) -> Limit:
     if many_positions(module):
         found = by_positions(module, kind)
         return Limit(module, kind, derive(module, kind)) if found is None else found

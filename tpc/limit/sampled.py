@@ -213,7 +213,7 @@ def kernels_with_errors(
     """
     import numpy as np
 
-    from tpc.covariance.sampling import SamplingError, sampled_kernel
+    from tpc.covariance.sampling import SamplingError, in_blocks, sampled_kernel
     from tpc.covariance.tails import NormalisationError, NotFiniteError
 
     first = limits[0]
@@ -227,22 +227,17 @@ def kernels_with_errors(
     with samples_checked():
         left = checked(plan.inputs, X)
         right = None if X2 is None else checked(plan.inputs, X2)
-    count = len(next(iter(left.values())))
-    data = left
-    if right is not None:
-        data = {name: np.concatenate([left[name], right[name]]) for name in left}
     bound = max(SAMPLING, tolerance) if sampling is None else sampling
     try:
-        value, error = plan.evaluate(data, kinds, bound)
+        if first.coupled:
+            return plan.evaluate(left, kinds, bound)
+        return in_blocks(plan, left, right, kinds, bound)
     except (NormalisationError, NotFiniteError) as lost:
         help = "give the normalisation a constant below its root, eps = 1e-5, or more samples"
         raise TpcError(Diagnostic("E0982", str(lost), help=help)) from lost
     except SamplingError as missed:
         help = f"ask for less: evaluate(..., sampling={10 * bound:g})"
         raise TpcError(Diagnostic("E0962", str(missed), help=help)) from missed
-    if right is None:
-        return value, error
-    return value[:, :count, count:], error[:, :count, count:]
 
 
 def evaluate(limits: Sequence[Limit], X: Any, X2: Any, options: Options) -> Array:
