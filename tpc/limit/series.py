@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tpc.limit.quadrature import pair_expectation
+from tpc.limit.ridges import ridge_expectations
 from tpc.runtime.duals import SNAP
 from tpc.runtime.hermite import (
     MAX_TERMS,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Side = tuple[Array, Array, Array, Array]
 
+NEAR = 0.98  # series of functions with kinks are not tried beyond this correlation
 _FLOOR = 4e-15  # what rounding alone leaves in a sum of many terms
 
 
@@ -49,8 +51,13 @@ def series_expectation(
     scale = np.sqrt(a) * np.sqrt(b)
     rho = np.divide(k, scale, out=np.zeros_like(k), where=scale > 0)
     rho = np.where(np.abs(rho) > SNAP, np.sign(rho), rho)
-    value, bound, size = np.empty_like(k), np.full(k.shape, np.inf), np.empty_like(k)
-    todo = np.arange(k.size)
+    value, bound, size = np.empty_like(k), np.full(k.shape, np.inf), np.ones_like(k)
+    hopeless = (np.abs(rho) > NEAR) & bool(phi.kinks() and both[1].kinks())
+    for each, q in zip(both, (a, b), strict=True):
+        variances, place = np.unique(q[hopeless], return_inverse=True)
+        moments = _moments(each, variances)[place]
+        size[hopeless] *= np.sqrt(moments) + 1e-300
+    todo = np.flatnonzero(~hopeless)
     count = 32
     while todo.size and count <= MAX_TERMS:
         left, right = _sides(both, a[todo], b[todo], count)
@@ -61,12 +68,13 @@ def series_expectation(
         size[todo] = np.sqrt(left[1]) * np.sqrt(right[1]) + 1e-300
         todo = todo[~(bound[todo] <= tolerance)]
         count *= 2
-    found, place = np.unique(np.stack([a, b, rho])[:, todo], axis=1, return_inverse=True)
-    sizes = np.zeros(found.shape[1])
-    np.maximum.at(sizes, place.ravel(), size[todo])
-    for i, (one, two, r) in enumerate(found.T):
-        at = todo[place.ravel() == i]
-        value[at], bound[at] = _integrated(both, (one, two, r), 0.1 * tolerance, sizes[i])
+    todo = np.concatenate([todo, np.flatnonzero(hopeless)])
+    if todo.size:
+        found, place = np.unique(np.stack([a, b, rho])[:, todo], axis=1, return_inverse=True)
+        sizes = np.zeros(found.shape[1])
+        np.maximum.at(sizes, place.ravel(), size[todo])
+        values, errors = _integrated(both, found, sizes, tolerance)
+        value[todo], bound[todo] = values[place.ravel()], errors[place.ravel()]
     return value.reshape(shape), float(bound.max(initial=0.0))
 
 
@@ -93,25 +101,36 @@ def _side(phi: Activation, variances: Array, count: int) -> Side:
     return terms[place], moments[place], tails[place], errors[place]
 
 
+def _moments(phi: Activation, variances: Array) -> Array:
+    """Return ``E phi(u)^2`` (N,) at variances."""
+    if not variances.size:
+        return variances
+    return hermite_series(phi.numpy, variances, 1, phi.kinks(), _wide(phi))[1]
+
+
 def _wide(phi: Activation) -> bool:
     return phi.growth.kind != "polynomial"
 
 
 def _integrated(
-    both: tuple[Activation, Activation],
-    at: tuple[float, float, float],
-    tolerance: float,
-    size: float,
-) -> tuple[float, float]:
-    """Return an expectation at one pair of variances and a correlation, and its relative error."""
+    both: tuple[Activation, Activation], where: Array, sizes: Array, tolerance: float
+) -> tuple[Array, Array]:
+    """Return expectations and their relative errors; ``where`` are variances and correlations."""
     phi, psi = both
-    found, error = pair_expectation(
-        phi.numpy,
-        psi.numpy,
-        (float(np.sqrt(at[0])), float(np.sqrt(at[1]))),
-        float(at[2]),
-        (phi.kinks(), psi.kinks()),
-        WIDE_SPAN if _wide(phi) or _wide(psi) else SPAN,
-        tolerance * size,
-    )
-    return found, error / size + _FLOOR
+    wide = _wide(phi) or _wide(psi)
+    kinks = (phi.kinks(), psi.kinks())
+    one, two, rho = np.sqrt(where[0]), np.sqrt(where[1]), where[2]
+    value, error = np.zeros_like(rho), np.full_like(rho, np.inf)
+    if not wide:
+        value, error = ridge_expectations(phi.numpy, psi.numpy, (one, two), rho, kinks)
+    for i in np.flatnonzero(~(error <= 0.5 * tolerance * sizes)):
+        value[i], error[i] = pair_expectation(
+            phi.numpy,
+            psi.numpy,
+            (float(one[i]), float(two[i])),
+            float(rho[i]),
+            kinks,
+            WIDE_SPAN if wide else SPAN,
+            0.1 * tolerance * sizes[i],
+        )
+    return value, error / sizes + _FLOOR
