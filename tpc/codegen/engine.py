@@ -77,6 +77,8 @@ def prepare(X, X2=None, tolerance=TOLERANCE):
     sizes = {id(part): row_norms(part) for part in parts.values()}
     norms = [[sizes[id(pair[side])] for _, *pair in grams] for side in (0, 1)]
     left, right = sides(data, None if X2 is None else data2, tolerance)
+    rights = [np.ascontiguousarray(s.T) for s in right[1]]
+    lefts = rights if X2 is None else [np.ascontiguousarray(s.T) for s in left[1]]
     return {
         "rows": left[0].shape[1],
         "columns": right[0].shape[1],
@@ -84,9 +86,9 @@ def prepare(X, X2=None, tolerance=TOLERANCE):
         "grams": grams,
         "norms": [np.array(side).reshape(len(grams), -1 if grams else 0) for side in norms],
         "left": left[0],
-        "left_series": [np.ascontiguousarray(s) for s in left[1]],
+        "left_series": [s.T for s in lefts],
         "right": right[0],
-        "right_series": [np.ascontiguousarray(s.T) for s in right[1]],
+        "right_series": rights,
         "own": left[2] if X2 is None else None,
         "tolerance": tolerance,
     }
@@ -146,7 +148,8 @@ def band(prepared, first, last, result, top, buffers, pool=None, both=False):
         if own:
             given += [np.ascontiguousarray(norms[0][:, up:down]), norms[1]]
         given += [prepared["tolerance"], np.ascontiguousarray(prepared["left"][:, up:down])]
-        given += [prepared["right"], *(s[up:down] for s in series), *prepared["right_series"]]
+        rows = (np.ascontiguousarray(s[up:down]) for s in series)
+        given += [prepared["right"], *rows, *prepared["right_series"]]
         shift = up if symmetric else -side
         pairs(down - up, top + up - first, shift, base, end, *given, result)
         free.append(own)
