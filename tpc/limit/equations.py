@@ -139,7 +139,8 @@ class _Writer:
 
     def addends(self, e: ex.Expression) -> list[str]:
         """Return the addends, single-use inner sums opened (without recursion)."""
-        found: list[str] = []
+        numbers: list[str] = []
+        weights: dict[str, Constant] = {}
         start = self.names.base.get(e, ex.ONE) if e is self.defined else ex.ONE
         todo: list[tuple[ex.Expression, Constant]] = [(e, start)]
         while todo:
@@ -150,12 +151,17 @@ class _Writer:
                     todo.append((ex.number(term.constant), weight))
                 todo.extend((t, weight * c) for t, c in reversed(term.terms))
             elif isinstance(term, ex.Number):
-                found.append(self._constant(term.value * weight))
+                numbers.append(self._constant(term.value * weight))
             else:
                 body = self.term(term)
-                found.append(body if weight.is_one else f"{self._factor(weight)} {body}")
-        numbers = [part for part in found if not re.search(r"[A-Za-z<\\]", part)]
-        return [part for part in found if part not in numbers] + numbers
+                weights[body] = weights.get(body, ex.ZERO) + weight
+        found = [self._weighted(c, body) for body, c in weights.items() if not c.is_zero]
+        return [*found, *numbers] or ["0"]
+
+    def _weighted(self, weight: Constant, body: str) -> str:
+        if weight.is_one:
+            return body
+        return f"-{body}" if (-weight).is_one else f"{self._factor(weight)} {body}"
 
     def _gathered(self, term: ex.Expression, weight: Constant) -> tuple[ex.Expression, Constant]:
         """Take constants out of the factors of a product, and what a name includes."""

@@ -12,8 +12,9 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from tpc.exact import Coefficient, Constant
-from tpc.limit.forms import Entry, Form, Function, Gaussian, Mean, Polynomial, Root
-from tpc.limit.leaves import resolved
+from tpc.limit.forms import Entry, Form, Function, Gaussian, Mean, Polynomial, Root, constant
+from tpc.limit.leaves import centred, resolved
+from tpc.limit.moment import Factor, Key
 from tpc.ops.activations import formula as fm
 from tpc.ops.activations.formula.calculus import rebuild
 from tpc.ops.activations.formula.nodes import Apply, Formula, Where
@@ -88,7 +89,7 @@ def given_zero(context: MomentContext, entry: Entry, g: Entry) -> Entry:
     if (entry, g) not in context.given:
         found = context.part(entry, _given(context, entry, g))
         context.given[entry, g] = found
-        context.remainders.add(found)
+        context.remainders[found] = (entry, g)
     return context.given[entry, g]
 
 
@@ -110,10 +111,30 @@ def _given(context: MomentContext, entry: Entry, g: Entry) -> Form:
         inner = given_zero(context, form.entry, g)
         if jumps(form.activation) and context.form(inner) == Polynomial(()):
             raise NoMassError
+        level = form.activation.value_at_zero
+        if level is not None and context.form(inner) == Polynomial(()):
+            return constant(Coefficient.of(level))
         return Function(form.activation, inner)
     if isinstance(form, Root):
         return Root(given_zero(context, form.entry, g), form.exponent)
     raise NoMassError
+
+
+def remainders(context: MomentContext, factors: Key) -> Key | None:
+    """Return a covariance given that a Gaussian vanishes with one side taken as it was.
+
+    The other is independent of that Gaussian: ``Cov(h - a g, h' - a' g) = Cov(h - a g, h')``.
+    """
+    if len(factors) != 2 or any(f.activation is not None for f in factors):
+        return None
+    before, after = (context.remainders.get(f.entry) for f in factors)
+    if before is None or after is None or before[1] != after[1]:
+        return None
+    if factors[0].side != factors[1].side or not all(
+        centred(context, e) for e in (before[0], after[0])
+    ):
+        return None
+    return (factors[0], Factor(*after[0], factors[1].side))
 
 
 def _inverse_variance(context: MomentContext, g: Entry) -> Entry:

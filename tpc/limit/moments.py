@@ -52,7 +52,8 @@ class MomentContext:
         self.slopes: dict[tuple[Entry, Entry], Entry] = {}
         self.derivatives: dict[tuple[Entry, Entry], Terms] = {}
         self.given: dict[tuple[Entry, Entry], Entry] = {}
-        self.remainders: set[Entry] = set()
+        self.remainders: dict[Entry, tuple[Entry, Entry]] = {}
+        """What entries are, given that others vanish: those, and these."""
         self._parts: dict[tuple[Entry, Form], Entry] = {}
         self.fluctuating: dict[Entry, bool] = {}
         self.scores: set[Entry] = set()
@@ -87,10 +88,6 @@ class MomentContext:
     def define(self, entry: Entry, form: Form) -> None:
         """State what an entry is that is no op's: part of another one."""
         self._forms[entry] = form
-
-    def remainder(self, entry: Entry) -> bool:
-        """Whether a variance is what is left of another one, given that something vanishes."""
-        return entry in self.remainders
 
     def source(self, node: Node, index: tuple[int, ...]) -> Entry | None:
         """Return the entry that an index map moves to ``index``, None where it puts a zero."""

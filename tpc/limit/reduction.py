@@ -10,7 +10,7 @@ from collections.abc import Generator
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from tpc.exact import Affine, Coefficient
+from tpc.exact import Affine, Coefficient, Constant
 from tpc.limit import expressions as ex
 from tpc.limit import fluctuations
 from tpc.limit.covariances import covariance
@@ -24,7 +24,7 @@ from tpc.limit.forms import (
     Root,
 )
 from tpc.limit.general import general
-from tpc.limit.kinks import jumps
+from tpc.limit.kinks import jumps, remainders
 from tpc.limit.leaves import centred, composed, proportional, require_moments, resolved, single
 from tpc.limit.moment import (
     NOTHING,
@@ -40,7 +40,12 @@ from tpc.limit.moment import (
     scaled,
     total,
 )
+from tpc.ops.activations import formula as fm
+from tpc.ops.activations.formula.nodes import Formula, Product
 from tpc.ops.activations.relu import Relu
+from tpc.ops.activations.relu_power import ReluPower
+from tpc.ops.activations.step import Step
+from tpc.ops.activations.written import from_formula
 
 if TYPE_CHECKING:
     from tpc.ir.node import Node
@@ -48,6 +53,7 @@ if TYPE_CHECKING:
     from tpc.ops.activations import Activation
 
 VANISHING = Polynomial(())
+MAX_POWER = 16
 MASK = "mask"  # marks the sources of an entry that are random masks
 DATA = ("", ())  # stands for the inputs among the sources of an entry
 
@@ -57,6 +63,9 @@ def reduce(context: MomentContext, factors: Key) -> Rule:
     if not factors:
         return Moment(ex.number(1), Affine.of(0))
     factors = tuple(_opened(context, f) for f in factors)
+    shared = remainders(context, factors)
+    if shared is not None:
+        return (yield shared)
     if any(context.form(f.entry) == VANISHING for f in factors if f.activation is None):
         return NOTHING
     if len(factors) == 2 and all(_is_random_sum(context, f) for f in factors):
@@ -243,10 +252,23 @@ def _merged(factors: Key) -> Key:
 
 @lru_cache(maxsize=1024)
 def _joined(phi: Activation, psi: Activation) -> Activation:
-    from tpc.ops.activations import formula as fm
-    from tpc.ops.activations.written import from_formula
+    product = fm.multiply(phi.formula(), psi.formula())
+    return _rectified(product) or from_formula(product, f"{phi.label} {psi.label}")
 
-    return from_formula(fm.multiply(phi.formula(), psi.formula()), f"{phi.label} {psi.label}")
+
+def _rectified(product: Formula) -> Activation | None:
+    """Return ``z^a relu(z)^b step(z)^c`` as a power of relu, which it is but for a point."""
+    if not isinstance(product, Product):
+        return None
+    bases = {fm.Z: 1, fm.apply(Relu(), fm.Z): 1, fm.apply(Step(), fm.Z): 0}
+    if not all(base in bases and e.denominator == 1 and e > 0 for base, e in product.factors):
+        return None
+    if all(base == fm.Z for base, _ in product.factors):
+        return None
+    power = sum(bases[base] * int(e) for base, e in product.factors)
+    if power > MAX_POWER:
+        return None
+    return (Step(), Relu())[power] if power < 2 else ReluPower(Constant.of(power))
 
 
 def _gaussian(context: MomentContext, factors: Key) -> Rule:
@@ -320,7 +342,7 @@ def _variance(
             a.node,
             "choose a stable parametrization: tpc classify says which weight is too large",
         )
-    if power == 0 and a.entry == b.entry and a.side == b.side and context.remainder(a.entry):
+    if power == 0 and a.entry == b.entry and a.side == b.side and a.entry in context.remainders:
         return _positive(moment.value)
     return moment.value if power == 0 else ex.number(0)
 
