@@ -21,8 +21,7 @@ NOTE = (
 )
 
 MIXTURE = (
-    "f is a mixture of Gaussians: predictions are linear in the targets, the best such under the "
-    "averaged covariance"
+    "predictions under a mixture of Gaussians are the best ones that are linear in the targets"
 )
 
 
@@ -99,5 +98,5 @@ def notes(limit: Limit) -> tuple[str, ...]:
     from tpc.conditional.limit import ConditionalLimit
 
     if isinstance(limit, ConditionalLimit):
-        return (MIXTURE,)
+        return (limit.kernels.notes[0], *((MIXTURE,) if limit.kind == "nngp" else ()))
     return (NOTE,) if isinstance(limit, UnionLimit) and len(limit.parts) > 1 else ()
