@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.integrate import quad_vec
-
 from covariance.test_arrays import by_entries
+from covariance.test_both_engines import REFUSED as REFUSED_BY_BOTH
+from covariance.test_both_engines import program as few_positions
+from scipy.integrate import quad_vec
 
 import tpc
 from tpc.covariance.sampling import sampled_kernel
+from tpc.limit.kernels import derive
+from tpc.limit.limit import Limit
+from tpc.limit.moment import LimitRefusal
 from tpc.limit.prediction import predict_data
+from tpc.limit.sampled import SampledLimit
+from tpc.ops.base import MissingRule
 from tpc.simulate.kernel import _coupled, _jacobian, _values, empirical_kernel
 from tpc.simulate.training import Network
 
@@ -252,6 +258,63 @@ def test_exact_kernels_are_met_within_the_error(name):
     for kind, value, spread_ in zip(("nngp", "ntk"), found, error, strict=True):
         exact = by_entries(program, kind, {"x": x}, {"x": x})
         assert within(value, spread_, exact, 6)
+
+
+@pytest.mark.parametrize("case", REFUSED_BY_BOTH)
+def test_what_both_engines_refuse_is_not_sampled(case):
+    program = few_positions(REFUSED_BY_BOTH[case][0], 2)
+    kinds = ("nngp",) if case.endswith("nngp") else ("nngp", "ntk")
+    with pytest.raises((LimitRefusal, MissingRule)):
+        sampled_kernel(program.module, kinds)
+
+
+@pytest.mark.parametrize("kind", ["nngp", "ntk"])
+def test_masks_inside_of_a_nonlinearity(kind):
+    program = compiled("z = U @ x\n    return V @ relu(dropout(z, rate = 1/4) + z / 2)")
+    x = draw(3, 4)
+    found, error = program.limit(kind).with_errors(x, x, sampling=2e-2)
+    own = program.limit(kind).evaluate(x, sampling=2e-2)
+    plain = compiled("return V @ relu(U @ x)").limit(kind).evaluate(x)
+    # (mask / q + 1/2) z is a positive multiple of z: its second moments factor out
+    assert within(found, error, plain * 1.5**2)
+    square = 0.75 * (1 / 0.75 + 0.5) ** 2 + 0.25 * 0.5**2
+    assert np.allclose(np.diag(own), np.diag(plain) * square, rtol=0.05)
+
+
+@pytest.mark.slow
+def test_tangent_kernels_of_batch_norm_over_an_axis_meet_those_by_entries():
+    text = """
+width n
+size d = 3
+parametrization ntk
+input x : [4, d]
+param U : [n, d]
+param V : [1, n]
+def f(x) = V @ relu(batch_norm(U @ x, axis = 1, eps = 1/10)[1])
+"""
+    program, x = tpc.compile(text=text), draw(3, 4, 3)
+    limit = program.limit("ntk")
+    assert isinstance(limit, SampledLimit)
+    found, error = limit.with_errors(x, sampling=2e-3)
+    exact, spread_ = Limit(program.module, "ntk", derive(program.module, "ntk")).with_errors(x)
+    assert within(found, np.hypot(error, spread_), exact)
+
+
+def test_batch_norm_over_few_positions_says_how_few_they_are():
+    text = BATCH.format(body="return V @ relu(batch_norm(U @ x, axis = 1)[1])")
+    program = tpc.compile(text=text.replace("input x : [d]", "input x : [4, d]"))
+    with pytest.raises(tpc.TpcError, match=r"batch norm of 4 positions.* 3 degrees of freedom"):
+        program.limit("ntk").evaluate(draw(2, 4, 4))
+
+
+def test_kernels_in_blocks_are_those_of_all_samples(monkeypatch):
+    limit = compiled("return V @ tanh(dropout(U @ x, rate = 1/4))").limit("nngp")
+    x = draw(5, 4)
+    whole, error = limit.with_errors(x, sampling=1e-2)
+    monkeypatch.setattr("tpc.covariance.sampling.BLOCK", 2)
+    parts, other = limit.with_errors(x, sampling=1e-2)
+    assert np.array_equal(parts, parts.T)
+    assert within(parts, np.hypot(error, other), whole)
 
 
 # -- finite networks ------------------------------------------------------------------------------

@@ -17,34 +17,54 @@ from tpc.ir.node import Node
 from tpc.limit.moment import LimitRefusal, power_of
 from tpc.ops.add import ADD
 from tpc.ops.apply import APPLY
+from tpc.ops.batch import BATCH_MEAN
 from tpc.ops.contract import CONTRACT
 from tpc.ops.fill import FILL
+from tpc.ops.index_map import IndexMap
 from tpc.ops.multiply import MULTIPLY
 from tpc.ops.param import PARAM
 from tpc.ops.power import POWER
+from tpc.ops.repeat import REPEAT
 from tpc.ops.scale import SCALE
 from tpc.ops.sum import SUM
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
+    from tpc.covariance.readouts import Outputs
     from tpc.ir.module import ParamSpec
 
 HALF = Fraction(1, 2)
+LINEAR = (ADD, SCALE, SUM, REPEAT, MULTIPLY, CONTRACT, BATCH_MEAN)
+"""Ops that are linear in each operand."""
 Powers = tuple[Fraction, Fraction | None]
 """Bounds on the powers of the width of a value and of its fluctuations (None: it has none)."""
 
 
-def require_steady(roots: Sequence[Node], params: Mapping[str, ParamSpec]) -> None:
+def require_steady(found: Outputs, params: Mapping[str, ParamSpec]) -> None:
     """Refuse programs in which averages over the width stay random.
 
     Raises:
         LimitRefusal: with the node at fault.
     """
     known: dict[Node, Powers] = {}
-    for node in needed(roots):
+    for node in needed(found.values):
         known[node] = _powers(node, roles(node), known, params)
         _check(node, known)
+    for each in found.readouts:
+        if each.found is not None:
+            size, noise = known[each.found.value]
+            if noise is not None and noise >= size:
+                raise _random(each.node)
+
+
+def _random(node: Node) -> LimitRefusal:
+    return LimitRefusal(
+        "a sum over the width stays random in the limit (central limit theorem) and takes part in "
+        "a product or a nonlinearity",
+        node,
+        "divide inner products by n instead of n^(1/2): einsum(...) * n^-1",
+    )
 
 
 def _powers(
@@ -97,17 +117,13 @@ def _check(node: Node, known: Mapping[Node, Powers]) -> None:
     Raises:
         LimitRefusal: it fluctuates, or may vanish below a negative power.
     """
-    if node.op in (ADD, SCALE, SUM) or roles(node) is not None:
-        return
+    if node.op in LINEAR or isinstance(node.op, IndexMap) or roles(node) is not None:
+        return  # constants, which make sums averages, may stand outside
     for x in node.operands:
-        noise = known[x][1]
-        if noise is not None and noise >= 0:
-            raise LimitRefusal(
-                "a sum over the width stays random in the limit (central limit theorem) and takes "
-                "part in a product or a nonlinearity",
-                node,
-                "divide inner products by n instead of n^(1/2): einsum(...) * n^-1",
-            )
+        size, noise = known[x]
+        bound = size if node.op is POWER else Fraction(0)
+        if noise is not None and noise >= bound:
+            raise _random(node)
     divides = node.op is POWER and node.attrs["exponent"] < 0
     if divides and known[node.operands[0]][1] is not None and not _positive(node.operands[0]):
         raise LimitRefusal("it divides by an average over the width that may vanish", node)

@@ -269,7 +269,7 @@ def sampled_kernel(module: Module, kinds: tuple[str, ...]) -> SampledKernel:
         if name in leaves
     }
     plan = SampledKernel(module, outputs(output), steps, inputs, {})
-    require_steady(plan.outputs.values, module.params)
+    require_steady(plan.outputs, module.params)
     powers = {kind: _power(plan, kind, steps) for kind in kinds}
     for power in powers.values():
         if power is not None and power > 0:
@@ -287,7 +287,11 @@ def _power(plan: SampledKernel, kind: str, steps: Mapping[str, Coefficient]) -> 
     data = _probe_data(plan.module, plan.inputs, batch)
     traces = []
     for exponent in (40, 80):
-        found = plan.replicate(data, count, 0, steps, 2**exponent)[kind]
+        try:
+            found = plan.replicate(data, count, 0, steps, 2**exponent)[kind]
+        except NotFiniteError as error:
+            where = plan.outputs.output
+            raise LimitRefusal("something that vanishes is divided by", where) from error
         traces.append(float(np.abs(found).max()))
     if 0.0 in traces:
         return None

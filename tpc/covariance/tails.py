@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tpc.ir.node import walk
+from tpc.ops.add import ADD
 from tpc.ops.batch import BATCH_MEAN
 from tpc.ops.power import POWER
 from tpc.ops.repeat import REPEAT
@@ -61,23 +62,34 @@ def centred(node: Node) -> tuple[Node, tuple[int, ...] | None] | None:
     """
     if node.op is not POWER or node.attrs["exponent"] >= 0 or node.type.sort != 1:
         return None
-    below = node.operands[0]
-    while below.op in (SCALE, REPEAT):
-        below = below.operands[0]
-    if below.op is not BATCH_MEAN and below.op is not SUM:
+    mean = _mean_below(node.operands[0])
+    square = None if mean is None else mean.operands[0]
+    if mean is None or square is None or square.op is not POWER:
         return None
-    square = below.operands[0]
-    if square.op is not POWER or square.attrs["exponent"] != Fraction(2):
+    if square.attrs["exponent"] != Fraction(2):
         return None
-    return square.operands[0], below.attrs.get("axes")
+    return square.operands[0], mean.attrs.get("axes")
+
+
+def _mean_below(node: Node) -> Node | None:
+    """Return the mean over samples or finite axes that a value is but for factors, or None."""
+    while node.op in (SCALE, REPEAT):
+        node = node.operands[0]
+    if node.op is SUM:
+        x = node.operands[0].type
+        return None if any(x.dims[axis].width for axis in node.attrs["axes"]) else node
+    return node if node.op is BATCH_MEAN else None
 
 
 def divides_neurons(module: Module) -> bool:
-    """Whether a program divides by functions of single neurons, as batch norm does."""
-    return any(
-        node.op is POWER and node.attrs["exponent"] < 0 and node.type.sort == 1
-        for node in walk([module.output.node])
-    )
+    """Whether a program divides by averages of a single neuron's values, as batch norm does."""
+    for node in walk([module.output.node]):
+        if node.op is POWER and node.attrs["exponent"] < 0 and node.type.sort == 1:
+            below = node.operands[0]
+            parts = below.operands if below.op is ADD else (below,)
+            if any(_mean_below(part) is not None for part in parts):
+                return True
+    return False
 
 
 def freedom(y: Array, square: float) -> int:
