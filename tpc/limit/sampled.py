@@ -137,6 +137,12 @@ class SampledLimit(Limit):
         lines = [self.title, "", *(f"  {each.name} = {each.text}" for each in self.equations), ""]
         return "\n".join([*lines, *(f"  {note}" for note in self.notes)]) + "\n"
 
+    def latex(self) -> str:
+        """Return the equations as a LaTeX ``aligned`` block, without delimiters."""
+        lines = [f"{_latex_name(each.name)} &= {each.latex}" for each in self.equations]
+        body = " \\\\\n".join(lines)
+        return f"\\begin{{aligned}}\n{body}\n\\end{{aligned}}"
+
     def module_text(self, tolerance: float) -> str:
         """Refuse: sampled kernels choose their size by their errors.
 
@@ -160,17 +166,14 @@ class SampledLimit(Limit):
         """Train in the kernel regime on all samples at once: see :meth:`Limit.train`.
 
         Raises:
-            TpcError: minibatches of samples that depend on each other.
+            TpcError: minibatches, or test points, where samples depend on each other.
         """
         if self.coupled and options.get("batches") is not None:
-            raise TpcError(
-                Diagnostic(
-                    "E0967",
-                    "the samples of a batch depend on each other: minibatches have kernels of "
-                    "their own",
-                    help="train on all samples at every step",
-                )
+            raise _no_training(
+                "minibatches have kernels of their own", "on all samples at every step"
             )
+        if self.coupled and options.get("test") is not None:
+            raise _no_training("test points are no part of the batch that trains", "without them")
         return super().train(data, steps, **options)
 
     def with_errors(
@@ -188,6 +191,20 @@ class SampledLimit(Limit):
         """
         value, error = kernels_with_errors([self], X, X2, sampling, tolerance)
         return value[0], error[0]
+
+
+def _latex_name(name: str) -> str:
+    """Return the LaTeX of the left side of an equation: f1, Sigma_W, K."""
+    if name.startswith("f"):
+        return f"f_{{{name[1:]}}}"
+    letter, _, weight = name.partition("_")
+    symbol = letter if letter == "K" else f"\\{letter}"
+    return (rf"{symbol}_{{\mathtt{{{weight}}}}}" if weight else symbol) + "(x, x')"
+
+
+def _no_training(why: str, how: str) -> TpcError:
+    said = f"the samples of a batch depend on each other: {why}"
+    return TpcError(Diagnostic("E0967", said, help=f"train {how}"))
 
 
 def _vanishing(power: Fraction | None) -> str:
