@@ -9,7 +9,7 @@ from tpc.conditional.law import levels
 from tpc.conditional.limit import ConditionalLimit
 from tpc.ir.node import walk
 from tpc.limit.kernels import Kernels
-from tpc.limit.moment import LimitRefusal
+from tpc.limit.moment import LimitRefusal, TooMany
 from tpc.limit.positions import chosen
 from tpc.limit.tangent import moved_params
 from tpc.ops.base import MissingRule
@@ -19,6 +19,25 @@ if TYPE_CHECKING:
     from tpc.ir.module import Module
 
 
+def instead(
+    module: Module, kind: str, refusal: LimitRefusal | MissingRule
+) -> ConditionalLimit | None:
+    """Return the limit of a program that has none without a cut, None where a cut is no help.
+
+    Raises:
+        LimitRefusal: the program is refused for what stays random in it, and so is this limit.
+        MissingRule: an op has no limit rule behind the cut.
+    """
+    if isinstance(refusal, TooMany) or module.output.node.type.width_axes:
+        return None
+    try:
+        return conditional(module, kind)
+    except (LimitRefusal, MissingRule):
+        if "random" in str(refusal):
+            raise
+        return None  # what was said before says more
+
+
 def conditional(module: Module, kind: str) -> ConditionalLimit | None:
     """Return the limit of a program with random scalars, None where it has none.
 
@@ -26,10 +45,7 @@ def conditional(module: Module, kind: str) -> ConditionalLimit | None:
         LimitRefusal: the program has no such kernel, given its scalars, or their law is not known.
         MissingRule: an op has no limit rule.
     """
-    try:
-        found = cut(module)
-    except (LimitRefusal, MissingRule):
-        return None
+    found = cut(module)
     if not found.scalars or couples_samples(module):
         return None
     laws = levels(found, kind)

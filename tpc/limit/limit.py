@@ -390,10 +390,10 @@ def limit(module: Module, kind: str) -> Limit:
     with reported(module):
         try:
             return chosen(module, kind)
-        except (LimitRefusal, MissingRule):
-            from tpc.conditional.build import conditional
+        except (LimitRefusal, MissingRule) as refusal:
+            from tpc.conditional.build import instead
 
-            found = conditional(module, kind)
+            found = instead(module, kind, refusal)
             if found is None:
                 raise
             return found
