@@ -176,6 +176,41 @@ def test_user_formulas_find_closed_forms():
         assert value == pytest.approx(expected, rel=1e-11)
 
 
+@pytest.mark.parametrize("order", [0, 1])
+@pytest.mark.parametrize(("size", "width"), [(1, 3), (2, 1), (-1, Constant.of(1) / 3)])
+def test_scaled_gelu_has_a_closed_form(size, width, order):
+    body = fm.scale(fm.apply(activation("gelu"), fm.scale(fm.Z, width)), size)
+    form = Dual(from_formula(body)).derivative() if order else Dual(from_formula(body))
+    assert form.method == "closed form"
+    expected = tensor_rule(form.activation.numpy, 0.7, 1.3, 0.4)
+    value = form.expectation(0.7, 0.4 * np.sqrt(0.7 * 1.3), 1.3)
+    assert value == pytest.approx(expected, rel=1e-12)
+
+
+def smooth_formulas():
+    z, wave = fm.Z, lambda f, b: fm.apply(activation(f), fm.scale(fm.Z, b))
+    square, shifted = fm.power(z, 2), fm.add(z, fm.number(Constant.of(1) / 2))
+    bell = fm.apply(activation("exp"), fm.negate(fm.power(shifted, 2)))
+    return {
+        "snake": fm.add(z, fm.scale(fm.power(wave("sin", 2), 2), Constant.of(1) / 2)),
+        "mixture": fm.add(wave("sin", 1), fm.scale(wave("cos", 3), 2)),
+        "shifted bell": bell,
+        "wavelet": fm.multiply(fm.subtract(square, fm.number(1)), bell),
+        "wave packet": fm.multiply(wave("sin", 4), bell),
+        "shifted erf": fm.apply(activation("erf"), shifted),
+    }
+
+
+@pytest.mark.parametrize("name", smooth_formulas())
+def test_series_of_smooth_formulas_keep_the_tolerance(name):
+    form = Dual(from_formula(smooth_formulas()[name]))
+    for a, b, rho in [POINTS[1], (1.2, 1.2, 1 - 1e-9)]:
+        k = rho * np.sqrt(a * b)
+        size = np.sqrt(form.expectation(a, a, a) * form.expectation(b, b, b))
+        expected = tensor_rule(form.activation.numpy, a, b, rho)
+        assert abs(form.expectation(a, k, b) - expected) < 1e-10 * size
+
+
 def test_shifted_kinks_near_full_correlation():
     body = fm.apply(activation("relu"), fm.subtract(fm.Z, fm.number(1)))
     form = Dual(from_formula(body))

@@ -194,25 +194,44 @@ def erf_pair(
 
 
 def gelu_pair(
-    k: Value, s1: Value, weight1: Value, root1: Value, s2: Value, weight2: Value, root2: Value
+    k: Value,
+    s1: Value,
+    weight1: Value,
+    root1: Value,
+    s2: Value,
+    weight2: Value,
+    root2: Value,
+    size: float = 1.0,
+    square: float = 1.0,
 ) -> Any:
-    """Return ``E[u P(u) v P(v)]``, P the normal distribution function."""
+    """Return ``size E[b u P(b u) b v P(b v)]``, P the normal distribution, ``b^2 = square``."""
+    k = square * k
     angle, determinant = probit_angle(k, s1, weight1, root1, s2, weight2, root2)
     inverse = 1.0 / np.sqrt(determinant)
     orthant = 0.25 + 0.5 * INVERSE_PI * angle
     density = 0.5 * INVERSE_PI * inverse
-    return k * orthant + density * (determinant_of(k, s1, s2) + k * k * (weight1 + weight2))
+    rest = determinant_of(k, s1, s2) + k * k * (weight1 + weight2)
+    return size * (k * orthant + density * rest)
 
 
 def gelu_slope_pair(
-    k: Value, s1: Value, weight1: Value, root1: Value, s2: Value, weight2: Value, root2: Value
+    k: Value,
+    s1: Value,
+    weight1: Value,
+    root1: Value,
+    s2: Value,
+    weight2: Value,
+    root2: Value,
+    size: float = 1.0,
+    square: float = 1.0,
 ) -> Any:
-    """Return ``E[(P(u) + u P'(u)) (P(v) + v P'(v))]``."""
+    """Return ``size E[g(b u) g(b v)]`` for the derivative ``g(z) = P(z) + z P'(z)`` of gelu."""
+    k = square * k
     angle, determinant = probit_angle(k, s1, weight1, root1, s2, weight2, root2)
     inverse = 1.0 / np.sqrt(determinant)
     orthant = 0.25 + 0.5 * INVERSE_PI * angle
     density = 0.5 * INVERSE_PI * inverse
-    return orthant + density * k * (weight1 + weight2 + inverse * inverse)
+    return size * (orthant + density * k * (weight1 + weight2 + inverse * inverse))
 
 
 def sinusoid_pair(k: Value, q1: Value, q2: Value, size: float, squared: float, turn: float) -> Any:

@@ -29,6 +29,7 @@ def dual_form(formula: fm.Formula) -> DualForm | None:
         or _product(formula)
         or _rectified(formula)
         or _scaled(formula)
+        or _gelu(formula)
         or two_sided_form(formula)
         or bent_form(formula)
     )
@@ -222,3 +223,38 @@ def _scaled(formula: fm.Formula) -> DualForm | None:
     if argument is None:
         return None
     return formula.function.affine_dual(factor, argument)
+
+
+def _gelu(formula: fm.Formula) -> DualForm | None:
+    """Match ``a gelu(b z)`` and its derivative."""
+    from tpc.ops.activations.gelu import Gelu
+
+    parts = list(formula.children)
+    while parts and not (isinstance(parts[-1], fm.Apply) and parts[-1].function.name == "erf"):
+        parts += parts.pop().children
+    slope = _slope(parts[-1].argument) if parts and isinstance(parts[-1], fm.Apply) else None
+    if slope is None:
+        return None
+    width = slope * Constant.sqrt(2)
+    plain = fm.apply(Gelu(), fm.scale(fm.Z, width))
+    square = (width**2).value
+    for shape, pair, inner in (
+        (plain, "gelu_pair", Constant.of(1)),
+        (fm.derivative(plain), "gelu_slope_pair", width),
+    ):
+        factor = _ratio(formula, shape)
+        if factor is not None:
+            size = ((factor * inner) ** 2).value
+            return DualForm("probit_side", 3, pair, (size, square), (square,))
+    return None
+
+
+def _ratio(formula: fm.Formula, shape: fm.Formula) -> Constant | None:
+    """Return c where the formula is c times the shape."""
+    (one, body), (other, wanted) = _factored(formula), _factored(shape)
+    if body == wanted:
+        return one / other
+    if not (isinstance(formula, fm.Sum) and isinstance(shape, fm.Sum)):
+        return None
+    factor = formula.terms[0][1] / shape.terms[0][1]
+    return factor if fm.scale(shape, factor) == formula else None
