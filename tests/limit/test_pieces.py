@@ -140,8 +140,8 @@ def test_kernels_are_semidefinite_at_any_size(name):
         q = np.diag(gram)
         kernel = form.expectation(q[:, None], gram, q[None, :])
         assert np.isfinite(kernel).all()
-        top = np.abs(kernel).max()
-        assert np.linalg.eigvalsh(kernel).min() >= -1e-13 * top
+        # terms of large variances cancel: 1e-11 of second moments is what the form promises
+        assert np.linalg.eigvalsh(kernel).min() >= -1e-12 * np.trace(kernel)
 
 
 def test_where_terms_cancel_quadrature_takes_over():
