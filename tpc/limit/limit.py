@@ -219,8 +219,8 @@ class Limit:
     ) -> NDArray[np.float64]:
         """Return the kernel between samples, (N, N2) and the kept output axes twice.
 
-        ``X`` has shape (N, *input shape), or is a dict from input names to such arrays; ``X2`` is
-        X where it is None. With ``diagonal`` the result is that of every sample with itself, (N,)
+        ``X`` has shape (N, *input shape), or is a list of N arrays whose lengths differ, or a dict of
+        either by input name; ``X2`` is X where it is None. With ``diagonal`` the result is that of every sample with itself, (N,)
         and the axes. The options are those of :class:`tpc.limit.bands.Options`: ``tolerance``
         bounds the error of every expectation without a closed form, relative to the second moments
         of what is averaged; ``dtype`` "float32" halves the result (computed in float64, rounded
