@@ -23,20 +23,27 @@ from tpc.limit.moment import LimitRefusal, TooMany
 from tpc.limit.sampled import sampled
 from tpc.ops.base import MissingRule
 from tpc.ops.batch import couples_samples
+from tpc.ops.multiply import MULTIPLY
+from tpc.ops.repeat import REPEAT
 
 if TYPE_CHECKING:
     from tpc.covariance import PositionKernel
     from tpc.ir.module import Module
+    from tpc.ir.node import Node
 
 MOST_ENTRIES = 8
 """Positions of a value from which on whole arrays are the first choice."""
+
+MOST_GATES = 10
+"""Products of values up to which a tangent kernel is derived entry by entry."""
 
 
 def chosen(module: Module, kind: str) -> Limit:
     """Return the limit by arrays of positions where there are many of them, else by entries.
 
     Either way serves where the other has no rule. Neurons are sampled where samples depend on each
-    other, where neither has a rule, and for tangent kernels of quotients (batch norm).
+    other, where neither has a rule, and for tangent kernels of quotients (batch norm) and of many
+    gates.
 
     Raises:
         LimitRefusal: the program has no such kernel, or it needs terms that are not supported.
@@ -46,9 +53,9 @@ def chosen(module: Module, kind: str) -> Limit:
 
     if couples_samples(module):
         return sampled(module, kind)
-    if kind == "ntk" and divides_neurons(module):
+    if kind == "ntk" and (divides_neurons(module) or gates(module) > MOST_GATES):
         with suppress(LimitRefusal, MissingRule):
-            return sampled(module, kind)  # by entries there are too many heavy tails
+            return sampled(module, kind)  # by entries: heavy tails, or moments of many factors
     try:
         return _exact(module, kind)
     except (TooMany, MissingRule) as refusal:
@@ -56,6 +63,19 @@ def chosen(module: Module, kind: str) -> Limit:
             return sampled(module, kind)
         except (LimitRefusal, MissingRule):
             raise refusal from None
+
+
+def gates(module: Module) -> int:
+    """Return how many products of values that vary along a width a program has."""
+    flat: set[Node] = set()
+    count = 0
+    for node in walk([module.output.node]):
+        wide = node.op is REPEAT and any(dim.width for _, dim in node.attrs["axes"])
+        if wide or not node.type.sort or (node.operands and flat.issuperset(node.operands)):
+            flat.add(node)  # the same along the width
+        varying = [x for x in node.operands if x not in flat and x.type.batched]
+        count += node.op is MULTIPLY and len(varying) == 2
+    return count
 
 
 def _exact(module: Module, kind: str) -> Limit:
