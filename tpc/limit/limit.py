@@ -219,14 +219,15 @@ class Limit:
     ) -> NDArray[np.float64]:
         """Return the kernel between samples, (N, N2) and the kept output axes twice.
 
-        ``X`` has shape (N, *input shape), or is a list of N arrays whose lengths differ, or a dict of
-        either by input name; ``X2`` is X where it is None. With ``diagonal`` the result is that of every sample with itself, (N,)
-        and the axes. The options are those of :class:`tpc.limit.bands.Options`: ``tolerance``
-        bounds the error of every expectation without a closed form, relative to the second moments
-        of what is averaged; ``dtype`` "float32" halves the result (computed in float64, rounded
-        once: relative error 6e-8); ``memory`` bounds buffers, in bytes; ``out`` is an .npy file to
-        write and map into memory, which ``resume`` takes up after a kill; ``sampling`` bounds the
-        standard error of entries with expectations over many Gaussians (:meth:`with_errors`).
+        ``X`` has shape (N, *input shape), or is a list of N arrays whose lengths differ, or a dict
+        of either by input name; ``X2`` is X where it is None. With ``diagonal`` the result is that
+        of every sample with itself, (N,) and the axes. The options are those of
+        :class:`tpc.limit.bands.Options`: ``tolerance`` bounds the error of every expectation
+        without a closed form, relative to the second moments of what is averaged; ``dtype``
+        "float32" halves the result (computed in float64, rounded once: relative error 6e-8);
+        ``memory`` bounds buffers, in bytes; ``out`` is an .npy file to write and map into memory,
+        which ``resume`` takes up after a kill; ``sampling`` bounds the standard error of entries
+        with expectations over many Gaussians (:meth:`with_errors`).
 
         Raises:
             TpcError: wrong shapes, NaNs, a tolerance that cannot be met, no room in memory or on
