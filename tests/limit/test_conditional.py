@@ -50,6 +50,19 @@ CASES = {
         "param W : [n, n]\nparam A : [k, n]\nparam B : [n, k]\n"
         "def f(x):\n    h = relu(U @ x)\n    return V @ relu(W @ h + B @ (A @ h))\n",
     ),
+    "zero adapter": (
+        VECTOR,
+        "param W : [n, n]\nparam A : [k, n] init zero\nparam B : [n, k]\n"
+        "def f(x):\n    h = relu(U @ x)\n    return V @ relu(W @ h + B @ (A @ h))\n",
+    ),
+    "zero router": (
+        VECTOR,
+        "param R : [k, n] init zero\nparam A, B : [n, n]\n"
+        "def f(x):\n"
+        "    h = erf(U @ x)\n"
+        "    g = softmax(R @ h)\n"
+        "    return V @ (g[1] * erf(A @ h) + g[2] * erf(B @ h))\n",
+    ),
     "finite layers": (
         VECTOR,
         "param A : [k, n]\nparam C : [k, k]\nparam B : [n, k]\n"
@@ -268,7 +281,7 @@ def test_what_is_printed() -> None:
     assert "Cov[s[1,1], s[1,1]] = <x[1, :], x[1, :]'> <x[1, :], x[1, :]'>" in text
     assert "f is a mixture of Gaussians, and this is its covariance" in text
     assert "given s, averaged over them" in text
-    assert "so does the tangent kernel: this is its mean" in ntk.text()
+    assert "random at infinite width: this is its mean" in ntk.text()
     assert "tangent kernel of s:" in ntk.text()
     assert "Theta[s[1,1], s[1,1]]" in ntk.text()
     for each in (nngp, ntk):

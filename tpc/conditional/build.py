@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tpc.conditional.cut import Cut, cut
-from tpc.conditional.law import levels
+from tpc.conditional.law import Level, levels
 from tpc.conditional.limit import ConditionalLimit
 from tpc.ir.node import walk
+from tpc.limit import expressions as ex
 from tpc.limit.kernels import Kernels
 from tpc.limit.moment import LimitRefusal, TooMany
 from tpc.limit.positions import chosen
@@ -53,7 +54,7 @@ def conditional(module: Module, kind: str) -> ConditionalLimit | None:
     tangent = chosen(found.module, "ntk") if kind == "ntk" and _trains(found) else None
     last = tangent or behind
     notes = tuple(note for note in last.kernels.notes if "independent copies" not in note)
-    kernels = Kernels(last.kernels.kept, (), (), notes=(*_notes(found, kind), *notes))
+    kernels = Kernels(last.kernels.kept, (), (), notes=(*_notes(laws, kind), *notes))
     return ConditionalLimit(
         module, kind, kernels, cut=found, levels=laws, behind=behind, tangent=tangent
     )
@@ -66,15 +67,21 @@ def _trains(found: Cut) -> bool:
     )
 
 
-def _notes(found: Cut, kind: str) -> tuple[str, ...]:
-    names = ", ".join(s.name for s in found.scalars)
+def _notes(laws: tuple[Level, ...], kind: str) -> tuple[str, ...]:
+    random = [level for level in laws if not all(map(ex.is_zero, level.values.entries))]
+    names = ", ".join(s.name for level in random or laws for s in level.scalars)
     if kind == "nngp":
         return (
-            f"the scalars {names} stay random at infinite width: f is a mixture of Gaussians, and "
-            "this is its covariance, averaged over the scalars",
+            (
+                f"the scalars {names} stay random at infinite width: f is a mixture of Gaussians, "
+                "and this is its covariance, averaged over the scalars",
+            )
+            if random
+            else (f"the scalars {names} begin at zero",)
         )
+    what = "stay random at infinite width" if random else "begin at zero and move with training"
     return (
-        f"the scalars {names} stay random at infinite width, and so does the tangent kernel: this "
-        "is its mean over networks",
+        f"the scalars {names} {what}, and the tangent kernel is random at infinite width: this is "
+        "its mean over networks",
         "training moves the scalars: it is not governed by a fixed kernel",
     )

@@ -20,7 +20,7 @@ from tpc.ir.module import InputSpec, Module, NamedValue
 from tpc.ir.node import Node, make, walk
 from tpc.limit.contraction import weight_below
 from tpc.limit.independence import transposed
-from tpc.limit.mixtures import LINEAR
+from tpc.limit.mixtures import LINEAR, averages
 from tpc.limit.moment import LimitRefusal, power_of
 from tpc.limit.moments import MomentContext
 from tpc.limit.numbers import number
@@ -151,7 +151,7 @@ class _Laws:
         self._known: dict[Node, bool] = {}
 
     def is_random(self, node: Node) -> bool:
-        """Whether a value without a width is random in the limit, or its sums over n are."""
+        """Whether a value without a width is random in the limit, or begins at zero and moves."""
         if node not in self._known:
             self._known[node] = not node.type.width_axes and self._is_random(node)
         return self._known[node]
@@ -179,8 +179,23 @@ class _Laws:
     def _entry(self, entry: Entry) -> bool:
         if not self.context.sources(entry) <= {DATA}:
             return True
-        noise = number(self.context, entry).noise
-        return noise is not None and power_of(noise) >= 0
+        found = number(self.context, entry)
+        if found.noise is None:
+            return found.is_zero and self._begins_at_zero(entry[0])
+        return power_of(found.noise) >= 0
+
+    def _begins_at_zero(self, node: Node) -> bool:
+        """Whether a value is made by a weight that begins at zero, so that it moves later."""
+        weights = [x for x in (node, *node.operands) if weight_below(x) is not None]
+        if weights:
+            leaves = [weight_below(x) for x in weights]
+            return any(
+                leaf is not None and self.context.params[leaf.attrs["name"]].init == "zero"
+                for leaf in leaves
+            )
+        if averages(node) or not (node.op in LINEAR or isinstance(node.op, IndexMap)):
+            return False
+        return any(self._begins_at_zero(x) for x in node.operands)
 
 
 def _indices(node: Node) -> Iterator[tuple[int, ...]]:
