@@ -372,7 +372,7 @@ def test_finite_networks_approach_the_average(name: str, kind: str) -> None:
     x = samples(name)
     value, error = (each.reshape(2, 2) for each in found.with_errors(x, sampling=5e-3))
     scale = np.abs(value).max()
-    for width, seeds in ((64, 1500), (256, 400), (1024, 60)):
+    for width, seeds in ((64, 600), (256, 150), (1024, 24)):
         finite = empirical_kernel(
             program(name, outputs).module,
             {"x": x},
