@@ -29,7 +29,8 @@ CODES = (
         "E0963",
         "a program without this kernel limit",
         "The kernel diverges, an exponent has no value, scalars that stay random (sums over the "
-        "width divided by its root) make mixtures of Gaussians, or the derivation needs "
+        "width divided by its root) have a mean, or share weights with each other or with the "
+        "output, so that no law of them is known, or the derivation needs "
         "correlations that are not supported: what a weight owes to its transpose through random "
         "scores, or through rows that are looked up in a large table.",
     ),
