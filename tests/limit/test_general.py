@@ -143,7 +143,8 @@ def test_random_scores_are_averaged():
     shares = (rows[:, None] * rows[None, :] * density).sum(-1) / density.sum()
     assert found.evaluate(x)[0, 0] == pytest.approx((shares * gram).sum(), abs=1e-8)
     assert "mixture of Gaussians" in found.text()
-    assert "the tangent kernel is random at infinite width" in kernel(body, "ntk", x="[2, d]").text()
+    text = kernel(body, "ntk", x="[2, d]").text()
+    assert "the tangent kernel is random at infinite width" in text
 
 
 def test_indicators_are_inputs():
