@@ -7,6 +7,7 @@ import pytest
 from limit.programs import limit
 
 import tpc
+from tpc.limit import pairs
 from tpc.limit.dual import dual
 from tpc.limit.interpret import interpret
 from tpc.limit.pairs import expectations
@@ -276,3 +277,10 @@ def test_variants_written_by_users_have_closed_forms(formula):
     value = direct(found, X)
     norm = np.sqrt(value[0, 0] * value[1, 1])
     assert abs(value[0, 1] - expected) < 1e-13 * max(norm, 1)
+
+
+def test_no_number_is_said():
+    kernels = kernel("return V @ tanh(A @ tanh(U @ x))").kernels
+    nothing = np.full((2, 2, 1), np.nan)
+    with pytest.raises(tpc.TpcError, match="no finite value"):
+        pairs._to_tolerance(kernels, lambda rule: (nothing, nothing, 0.0), 1e-10, None)

@@ -179,6 +179,10 @@ def _to_tolerance(
             rule = Rule(max(tolerance, 1e-2 * bound) if many else tolerance, size, kinked=kinked)
             rule.quick = many
             value, error, worst = run(rule)
+            if not np.isfinite(value).all():
+                raise ArithmeticError(
+                    "an expectation has no finite value: its arguments are too nearly collinear"
+                )
             if worst <= bound:
                 return value, error
         raise SamplingError(bound, worst)

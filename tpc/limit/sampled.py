@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tpc.diagnostics import Diagnostic, TpcError
+from tpc.ir.node import walk
 from tpc.limit.bands import samples_checked
 from tpc.limit.equations import Equation
 from tpc.limit.kernels import Kernels
@@ -21,6 +22,7 @@ from tpc.limit.limit import Limit
 from tpc.limit.pairs import SAMPLING
 from tpc.limit.samples import checked
 from tpc.ops.batch import couples_samples, two_batches
+from tpc.ops.bernoulli import BERNOULLI, require_width
 from tpc.storage import replacing
 
 if TYPE_CHECKING:
@@ -50,6 +52,9 @@ def sampled(module: Module, kind: str) -> SampledLimit:
     from tpc.covariance.kernel import deep_recursion
     from tpc.covariance.sampling import sampled_kernel
 
+    for node in walk([module.output.node]):
+        if node.op is BERNOULLI:
+            require_width(node)  # all neurons share other masks: the kernel given them is random
     with deep_recursion():
         plan = sampled_kernel(module, (kind,))
     return SampledLimit(module, kind, Kernels(plan.kept, (), ()), plan)

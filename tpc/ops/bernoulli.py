@@ -42,10 +42,7 @@ class Bernoulli(Op):
     def limit(self, node: Node, index: Index, context: MomentContext) -> Form:
         from tpc.limit.forms import Mask
 
-        if not node.type.sort:
-            raise MissingRule(
-                node, "limit", "masks on values without a width, whose kernel stays random"
-            )
+        require_width(node)
         return Mask(node.attrs["keep"])
 
     def evaluate(self, node: Node, arrays: Sequence[Array], context: EvalContext) -> Array:
@@ -64,6 +61,18 @@ class Bernoulli(Op):
 
 
 BERNOULLI = Bernoulli()
+
+
+def require_width(node: Node) -> None:
+    """Refuse masks that all units share: given them, the kernel stays random.
+
+    Raises:
+        MissingRule: the masks have no width.
+    """
+    if not node.type.sort:
+        raise MissingRule(
+            node, "limit", "masks on values without a width, whose kernel stays random"
+        )
 
 
 def bernoulli(keep: Constant, dims: tuple[Dim, ...], site: int, step: int | None = None) -> Node:
