@@ -85,7 +85,7 @@ def _checked(spec: InputSpec, given: Any, width: int, what: str) -> Array:
         array = np.asarray(given)
     except ValueError as error:
         raise TpcError(_lengths(spec, what)) from error
-    if array.dtype == object:
+    if array.dtype == object and array.ndim == 1 and all(np.ndim(each) for each in array):
         raise TpcError(_lengths(spec, what))
     allowed = "biuf" if spec.type.below is None else "iuf"
     if array.dtype.kind not in allowed:
