@@ -65,9 +65,16 @@ def _primitive_root(prime: int) -> int:
     )
 
 
-@lru_cache(maxsize=16)
 def lattice(dimension: int, size: int, replicates: int = REPLICATES) -> Array:
-    """Return normal nodes (replicates, dimension, size), the same in every process."""
+    """Return normal nodes (replicates, dimension, size), the same in every process.
+
+    Those of few dimensions are the first ones of many: a rule is computed once for all of them.
+    """
+    return np.ascontiguousarray(_nodes(-(-dimension // 8) * 8, size, replicates)[:, :dimension])
+
+
+@lru_cache(maxsize=4)
+def _nodes(dimension: int, size: int, replicates: int) -> Array:
     from scipy.special import ndtri
 
     vector = np.asarray(generating_vector(size, dimension), dtype=np.int64)
@@ -78,4 +85,4 @@ def lattice(dimension: int, size: int, replicates: int = REPLICATES) -> Array:
     uniform = (points[None] + shifts[:, :dimension]) % 1.0
     folded = 1.0 - np.abs(2.0 * uniform - 1.0)
     nodes: Array = ndtri(np.clip(folded, 1e-15, 1.0 - 1e-15))
-    return np.ascontiguousarray(nodes)
+    return nodes
