@@ -56,7 +56,7 @@ def series_expectation(
     for each, q in zip(both, (a, b), strict=True):
         variances, place = np.unique(q[hopeless], return_inverse=True)
         moments = _moments(each, variances)[place]
-        size[hopeless] *= np.sqrt(moments) + 1e-300
+        size[hopeless] *= np.maximum(np.sqrt(moments), 1e-150)
     todo = np.flatnonzero(~hopeless)
     count = 32
     while todo.size and count <= MAX_TERMS:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from tpc.exact import Constant
 from tpc.ops.activations import formula as fm
 from tpc.ops.activations.formula import evaluation, intervals, tails
+from tpc.ops.activations.formula.steep import steep_points
 
 if TYPE_CHECKING:
     import numpy as np
@@ -169,8 +170,11 @@ class Activation:
         return None
 
     def kinks(self) -> tuple[float, ...]:
-        """Return the points where phi may fail to be smooth, sorted."""
-        return self.kink_points if self.primitive else intervals.kinks(self.formula())
+        """Return the points where phi may fail to be smooth or is steep far from zero, sorted."""
+        if self.primitive:
+            return self.kink_points
+        formula = self.formula()
+        return tuple(sorted({*intervals.kinks(formula), *steep_points(formula)}))
 
     def polynomial(self) -> tuple[Constant, ...] | None:
         """Return exact coefficients, lowest first, or None where phi is not a polynomial."""

@@ -17,6 +17,7 @@ from tpc.ops.activations.formula.nodes import (
     Where,
     subtract,
 )
+from tpc.ops.activations.formula.roots import real_roots
 
 Interval = tuple[float, float]
 LINE: Interval = (-math.inf, math.inf)
@@ -169,10 +170,7 @@ def _roots(formula: Formula) -> tuple[float, ...]:
         return (0.0 - coefficients[0].value / coefficients[1].value,)
     if len(coefficients) < 2:
         return ()
-    import numpy as np
-
-    roots = np.roots([c.value for c in reversed(coefficients)])
-    return tuple(float(r.real) for r in roots if abs(r.imag) <= 1e-6 * (1 + abs(r)))
+    return real_roots(coefficients)
 
 
 def _scan(formula: Formula) -> tuple[float, ...]:
@@ -183,7 +181,8 @@ def _scan(formula: Formula) -> tuple[float, ...]:
 
     grid = np.linspace(-64.0, 64.0, 4097)
     values = evaluate(formula, grid)
-    zeros = [float(x) for x in grid[values == 0]]
+    zero = np.pad(values == 0, 1)
+    zeros = [float(x) for x in grid[zero[1:-1] & ~(zero[:-2] & zero[2:])]]  # ends of plateaus
     changes = np.flatnonzero(np.signbit(values[:-1]) != np.signbit(values[1:]))
 
     def at(x: float) -> float:
