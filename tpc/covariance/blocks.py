@@ -12,6 +12,7 @@ from tpc.covariance.layers import layer
 from tpc.covariance.series import SeriesForm
 from tpc.covariance.steps import Combine, Constant, Move, Outer, flattened, summed
 from tpc.covariance.values import NOTHING, STAGE, Number, both, joint_shape, times
+from tpc.limit.kinks import require_no_sign
 from tpc.ops.base import MissingRule
 
 if TYPE_CHECKING:
@@ -152,6 +153,9 @@ class Blocks:
         kernel = self._settled(value.kernel, left, modes)
         tangent = value.tangent
         slope_phi = phi.derivative()
+        if value.kernel is not None and value.kernel.power < 0:
+            for each in (phi,) if tangent is None else (phi, slope_phi):
+                require_no_sign(each, left)
         form, slope = (_whole(each.dual_form()) for each in (phi, slope_phi))
         shape = (pair_shape(sizes, modes), sizes, modes)
         if slope_phi.is_zero:

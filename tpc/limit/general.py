@@ -17,6 +17,7 @@ from tpc.limit import expressions as ex
 from tpc.limit.expectation import Recorder, expectation, renumbered
 from tpc.limit.fluctuations import fluctuates
 from tpc.limit.forms import Entry, Function, Polynomial, Root, Share
+from tpc.limit.kinks import is_scale_free, require_no_sign
 from tpc.limit.leaves import centred, operands, resolved, split
 from tpc.limit.moment import (
     NOTHING,
@@ -33,6 +34,7 @@ from tpc.ops.base import MissingRule
 
 if TYPE_CHECKING:
     from tpc.limit.moments import MomentContext
+    from tpc.ops.activations import Activation
 
 MAX_DIMENSION = 128
 """Gaussians that one expectation may have."""
@@ -173,7 +175,7 @@ class _Integrand:
             case Polynomial():
                 return self._sum(entry, side)
             case Function(activation=phi, entry=inner):
-                argument = self.level(self.entry(inner, side), entry)
+                argument = self.level(self.entry(inner, side), entry, phi)
                 return self.recorder.step("apply", phi, argument), Fraction(0)
             case Root(entry=inner, exponent=exponent):
                 base, power = self.entry(inner, side)
@@ -237,7 +239,7 @@ class _Integrand:
                 kept.append((coefficient, place))
         return self.recorder.sum(constant, kept)
 
-    def level(self, sized: Sized, entry: Entry) -> int:
+    def level(self, sized: Sized, entry: Entry, phi: Activation | None = None) -> int:
         """Return the step of an argument of a nonlinearity, which must not grow."""
         place, power = sized
         if place is not None and power > 0:
@@ -246,6 +248,10 @@ class _Integrand:
                 entry[0],
                 "choose a stable parametrization: tpc classify says which weight is too large",
             )
+        if place is not None and power < 0 and phi is not None:
+            if is_scale_free(phi):
+                return place
+            require_no_sign(phi, entry[0])
         return self.recorder.number(ex.ZERO) if place is None or power < 0 else place
 
 
@@ -262,7 +268,7 @@ def _integral(
     for f in factors:
         place, power = integrand.entry(f.entry, f.side)
         if f.activation is not None:
-            place = integrand.level((place, power), f.entry)
+            place = integrand.level((place, power), f.entry, f.activation)
             place, power = integrand.recorder.step("apply", f.activation, place), Fraction(0)
         if place is None:
             return NOTHING

@@ -77,6 +77,8 @@ def integrate(e: Expectation, scalars: list[Any], covariance: list[Any], rule: R
     """
     shape = np.broadcast_shapes(*(np.shape(v) for v in (*scalars, *covariance)), (1,))
     k = e.dimension
+    if not k:
+        return _without_gaussians(e.tape, scalars, shape)
     table = np.empty((*shape, k, k))
     values = iter(covariance)
     for i in range(k):
@@ -106,6 +108,20 @@ def integrate(e: Expectation, scalars: list[Any], covariance: list[Any], rule: R
     mean, _ = tape.averages(
         codes, constants, np.ascontiguousarray(roots), numbers, which, nodes, weights
     )
+    return mean.reshape(shape)
+
+
+def _without_gaussians(code: Tape, scalars: list[Any], shape: tuple[int, ...]) -> Array:
+    """Return the value of a tape of numbers: all Gaussians in it vanished with the width."""
+    count = math.prod(shape)
+    table = np.empty((*shape, len(scalars)))
+    for i, v in enumerate(scalars):
+        table[..., i] = v
+    numbers = table.reshape(count, len(scalars))
+    codes, constants = lowered(code)
+    which, one = np.zeros(count, dtype=np.int64), np.ones(1)
+    nodes, roots = np.zeros((1, 0, 1)), np.zeros((count, 0, 0))
+    mean, _ = tape.averages(codes, constants, roots, numbers, which, nodes, one)
     return mean.reshape(shape)
 
 

@@ -14,17 +14,19 @@ from typing import TYPE_CHECKING
 from tpc.exact import Coefficient, Constant
 from tpc.limit.forms import Entry, Form, Function, Gaussian, Mean, Polynomial, Root, constant
 from tpc.limit.leaves import centred, resolved
-from tpc.limit.moment import Factor, Key
+from tpc.limit.moment import Factor, Key, LimitRefusal
 from tpc.ops.activations import formula as fm
 from tpc.ops.activations.formula.calculus import rebuild
 from tpc.ops.activations.formula.nodes import Apply, Formula, Where
 from tpc.ops.activations.relu import Relu
 
 if TYPE_CHECKING:
+    from tpc.ir.node import Node
     from tpc.limit.moments import MomentContext
     from tpc.ops.activations import Activation
 
 ONE, MINUS = Coefficient.of(1), Coefficient.of(-1)
+TINY = 1e-12
 
 
 class NoMassError(Exception):
@@ -39,6 +41,33 @@ def jumps(phi: Activation) -> bool:
 
 def _has_branches(formula: Formula) -> bool:
     return isinstance(formula, Where) or any(_has_branches(e) for e in formula.children)
+
+
+@lru_cache(maxsize=1024)
+def jumps_at_zero(phi: Activation) -> bool:
+    """Whether phi jumps at zero, so that its value at something small hangs on the sign of that."""
+    return jumps(phi) and abs(phi._at(TINY) - phi._at(-TINY)) > 1e-6
+
+
+@lru_cache(maxsize=1024)
+def is_scale_free(phi: Activation) -> bool:
+    """Whether ``phi(c z) = phi(z)`` for all c > 0: one constant below zero, another above."""
+    return jumps_at_zero(phi) and phi.kinks() == (0.0,) and phi.derivative().is_zero
+
+
+def require_no_sign(phi: Activation, node: Node) -> None:
+    """Refuse a function that jumps at zero of something that vanishes with the width.
+
+    Raises:
+        LimitRefusal: it is such a function.
+    """
+    if jumps_at_zero(phi):
+        raise LimitRefusal(
+            f"{phi.label} jumps at zero, and what it is applied to vanishes with the width, but "
+            "not its sign",
+            node,
+            "choose a parametrization in which it does not vanish, e.g. parametrization mup",
+        )
 
 
 @lru_cache(maxsize=1024)

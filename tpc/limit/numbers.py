@@ -25,6 +25,7 @@ from tpc.limit.forms import (
     Root,
     Share,
 )
+from tpc.limit.kinks import require_no_sign
 from tpc.limit.moment import (
     NOTHING,
     Factor,
@@ -128,6 +129,9 @@ def _error(*moments: Moment) -> Affine | None:
 
 
 def _applied(phi: Activation, inner: Moment, node: Node) -> Moment:
+    small = inner.noise is not None if inner.is_zero else power_of(inner.power, node) < 0
+    if small:
+        require_no_sign(phi, node)
     value = ex.applied(phi, _bounded(inner, node))
     return Moment(value, Affine.of(0), _error(inner))
 

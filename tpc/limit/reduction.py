@@ -7,6 +7,7 @@ caller may keep an explicit stack.
 from __future__ import annotations
 
 from collections.abc import Generator
+from fractions import Fraction
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,7 @@ from tpc.limit.forms import (
     Root,
 )
 from tpc.limit.general import general
-from tpc.limit.kinks import jumps, remainders
+from tpc.limit.kinks import is_scale_free, jumps, remainders, require_no_sign
 from tpc.limit.leaves import centred, composed, proportional, require_moments, resolved, single
 from tpc.limit.moment import (
     NOTHING,
@@ -287,14 +288,14 @@ def _gaussian(context: MomentContext, factors: Key) -> Rule:
     if len(functions) > 2:
         return (yield from general(context, factors))
     left = functions[0]
-    q1 = yield from _variance(context, left, left)
+    q1, scale1 = yield from _variance(context, left)
     assert left.activation is not None
     if len(functions) == 1:
         return Moment(ex.average(left.activation, q1), Affine.of(0))
     right = functions[1]
     assert right.activation is not None
-    k = yield from _variance(context, left, right)
-    q2 = yield from _variance(context, right, right)
+    q2, scale2 = yield from _variance(context, right)
+    k = yield from _between(context, left, right, scale1, scale2)
     if left.side > right.side:
         left, right, q1, q2 = right, left, q2, q1
     assert left.activation is not None
@@ -328,23 +329,41 @@ def _with_jumps(context: MomentContext, factors: Key) -> Rule:
 
 
 def _variance(
-    context: MomentContext, a: Factor, b: Factor
+    context: MomentContext, f: Factor
+) -> Generator[Key, Moment, tuple[ex.Expression, Fraction | None]]:
+    """Return the variance of an argument, and its power of the width (None: the argument is zero).
+
+    An argument that vanishes with the width is zero, but for functions that hang on its sign only.
+    """
+    moment = yield (Factor(*f.entry, f.side), Factor(*f.entry, f.side))
+    require_quiet(moment, f.node)
+    if moment.is_zero:
+        return moment.value, Fraction(0)
+    power = power_of(moment.power, f.node)
+    if power > 0:
+        raise LimitRefusal(
+            f"what a nonlinearity is applied to grows like n^{power / 2} with the width",
+            f.node,
+            "choose a stable parametrization: tpc classify says which weight is too large",
+        )
+    assert f.activation is not None
+    if power < 0 and not is_scale_free(f.activation):
+        require_no_sign(f.activation, f.node)
+        return ex.number(0), None
+    value = moment.value
+    return (_positive(value) if f.entry in context.remainders else value), power
+
+
+def _between(
+    context: MomentContext, a: Factor, b: Factor, scale: Fraction | None, scale2: Fraction | None
 ) -> Generator[Key, Moment, ex.Expression]:
-    """Return a covariance of arguments, zero where it vanishes with the width."""
+    """Return the covariance of two arguments whose variances have these powers of the width."""
     moment = yield (Factor(*a.entry, a.side), Factor(*b.entry, b.side))
     require_quiet(moment, a.node)
     if moment.is_zero:
         return moment.value
-    power = power_of(moment.power, a.node)
-    if power > 0:
-        raise LimitRefusal(
-            f"what a nonlinearity is applied to grows like n^{power / 2} with the width",
-            a.node,
-            "choose a stable parametrization: tpc classify says which weight is too large",
-        )
-    if power == 0 and a.entry == b.entry and a.side == b.side and a.entry in context.remainders:
-        return _positive(moment.value)
-    return moment.value if power == 0 else ex.number(0)
+    kept = None if scale is None or scale2 is None else (scale + scale2) / 2
+    return moment.value if power_of(moment.power, a.node) == kept else ex.number(0)
 
 
 def _positive(e: ex.Expression) -> ex.Expression:
