@@ -332,6 +332,12 @@ REFUSED = {
         "nngp",
         "mean of its own",
     ),
+    "masks inside of a nonlinearity": (
+        "param A : [k, n]\nparam B : [n, k]\n"
+        "def f(x) = V @ relu(dropout(B @ sin(A @ (U @ x)), rate = 1/4) + 1)",
+        "nngp",
+        "sampled neurons",
+    ),
     "many": (
         "param A : [200, n]\nparam B : [n, 200]\ndef f(x) = V @ relu(B @ (A @ (U @ x)))",
         "nngp",

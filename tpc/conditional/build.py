@@ -12,6 +12,7 @@ from tpc.limit import expressions as ex
 from tpc.limit.kernels import Kernels
 from tpc.limit.moment import LimitRefusal, TooMany
 from tpc.limit.positions import chosen
+from tpc.limit.sampled import SampledLimit
 from tpc.limit.tangent import moved_params
 from tpc.ops.base import MissingRule
 from tpc.ops.batch import couples_samples
@@ -52,6 +53,12 @@ def conditional(module: Module, kind: str) -> ConditionalLimit | None:
     laws = levels(found, kind)
     behind = chosen(found.module, "nngp")
     tangent = chosen(found.module, "ntk") if kind == "ntk" and _trains(found) else None
+    if isinstance(behind, SampledLimit) or isinstance(tangent, SampledLimit):
+        raise LimitRefusal(
+            "given scalars that stay random (values without a width), what is behind them needs "
+            "sampled neurons, as masks inside of nonlinearities do: both together are not averaged",
+            module.output.node,
+        )
     last = tangent or behind
     notes = tuple(note for note in last.kernels.notes if "independent copies" not in note)
     kernels = Kernels(last.kernels.kept, (), (), notes=(*_notes(laws, kind), *notes))

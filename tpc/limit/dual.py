@@ -27,9 +27,11 @@ class DualAccuracyError(ArithmeticError):
         error: float,
         other: Activation | None = None,
     ) -> None:
+        what = f"E[{activation.label}(u) {(other or activation).label}(v)]"
         super().__init__(
-            f"E[{activation.label}(u) {(other or activation).label}(v)] was computed to a relative "
-            f"error of {error:.1e} only, not {tolerance:.1e}"
+            f"{what} was computed to a relative error of {error:.1e} only, not {tolerance:.1e}"
+            if error < float("inf")
+            else f"{what} has terms beyond the range of double precision"
         )
         self.error = error
 
