@@ -85,6 +85,13 @@ def test_constants_are_what_is_left_of_expectations() -> None:
         np.testing.assert_array_equal(integrate(found, [values], [], Rule(1e-6, 61)), 3 * values)
 
 
+def test_sums_that_outgrow_what_vanishes_are_refused() -> None:
+    """n terms tanh(W z) of order n^(-1/2) have a sum of order one, which is not zero."""
+    body = "param V : [1, n] abc(0, 0, 0)\ndef f(x) = V @ tanh(W @ tanh(U @ x))\n"
+    with pytest.raises(LimitRefusal, match="takes part in a product or a nonlinearity"):
+        kernel(body, "nngp")
+
+
 @pytest.mark.parametrize(
     ("body", "kind"),
     [

@@ -6,14 +6,13 @@ caller may keep an explicit stack.
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from fractions import Fraction
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from tpc.exact import Affine, Coefficient, Constant
 from tpc.limit import expressions as ex
 from tpc.limit import fluctuations
+from tpc.limit.arguments import between, variance
 from tpc.limit.covariances import covariance
 from tpc.limit.forms import (
     Data,
@@ -25,19 +24,17 @@ from tpc.limit.forms import (
     Root,
 )
 from tpc.limit.general import general
-from tpc.limit.kinks import is_scale_free, jumps, remainders, require_no_sign
+from tpc.limit.kinks import jumps, remainders
 from tpc.limit.leaves import centred, composed, proportional, require_moments, resolved, single
 from tpc.limit.moment import (
     NOTHING,
     Factor,
     Key,
-    LimitRefusal,
     Moment,
     Rule,
     inverse,
-    power_of,
+    nothing,
     product,
-    require_quiet,
     scaled,
     total,
 )
@@ -288,19 +285,23 @@ def _gaussian(context: MomentContext, factors: Key) -> Rule:
     if len(functions) > 2:
         return (yield from general(context, factors))
     left = functions[0]
-    q1, scale1 = yield from _variance(context, left)
+    q1, scale1 = yield from variance(context, left)
     assert left.activation is not None
     if len(functions) == 1:
         return Moment(ex.average(left.activation, q1), Affine.of(0))
     right = functions[1]
     assert right.activation is not None
-    q2, scale2 = yield from _variance(context, right)
-    k = yield from _between(context, left, right, scale1, scale2)
+    q2, scale2 = yield from variance(context, right)
+    k = yield from between(context, left, right, scale1, scale2)
     if left.side > right.side:
         left, right, q1, q2 = right, left, q2, q1
     assert left.activation is not None
     assert right.activation is not None
-    return Moment(ex.dual(left.activation, right.activation, q1, k, q2), Affine.of(0))
+    value = ex.dual(left.activation, right.activation, q1, k, q2)
+    small = (scale1 + scale2) / 2
+    if ex.is_zero(value) and small < 0:  # of this order, not nothing
+        return nothing(Affine.of(small))
+    return Moment(value, Affine.of(0))
 
 
 def _with_jumps(context: MomentContext, factors: Key) -> Rule:
@@ -326,49 +327,6 @@ def _with_jumps(context: MomentContext, factors: Key) -> Rule:
                 outer = product(outer, inverse((yield (Factor(*e, f.side),))))
             return scaled(outer, found[0] ** -1)
     return (yield from general(context, factors))
-
-
-def _variance(
-    context: MomentContext, f: Factor
-) -> Generator[Key, Moment, tuple[ex.Expression, Fraction | None]]:
-    """Return the variance of an argument, and its power of the width (None: the argument is zero).
-
-    An argument that vanishes with the width is zero, but for functions that hang on its sign only.
-    """
-    moment = yield (Factor(*f.entry, f.side), Factor(*f.entry, f.side))
-    require_quiet(moment, f.node)
-    if moment.is_zero:
-        return moment.value, Fraction(0)
-    power = power_of(moment.power, f.node)
-    if power > 0:
-        raise LimitRefusal(
-            f"what a nonlinearity is applied to grows like n^{power / 2} with the width",
-            f.node,
-            "choose a stable parametrization: tpc classify says which weight is too large",
-        )
-    assert f.activation is not None
-    if power < 0 and not is_scale_free(f.activation):
-        require_no_sign(f.activation, f.node)
-        return ex.number(0), None
-    value = moment.value
-    return (_positive(value) if f.entry in context.remainders else value), power
-
-
-def _between(
-    context: MomentContext, a: Factor, b: Factor, scale: Fraction | None, scale2: Fraction | None
-) -> Generator[Key, Moment, ex.Expression]:
-    """Return the covariance of two arguments whose variances have these powers of the width."""
-    moment = yield (Factor(*a.entry, a.side), Factor(*b.entry, b.side))
-    require_quiet(moment, a.node)
-    if moment.is_zero:
-        return moment.value
-    kept = None if scale is None or scale2 is None else (scale + scale2) / 2
-    return moment.value if power_of(moment.power, a.node) == kept else ex.number(0)
-
-
-def _positive(e: ex.Expression) -> ex.Expression:
-    """Return a variance that rounding has not made negative."""
-    return ex.at(e.side, _positive(e.inner)) if isinstance(e, ex.At) else ex.applied(Relu(), e)
 
 
 def _by_parts(context: MomentContext, factors: Key, g: Factor) -> Rule:
