@@ -362,6 +362,8 @@ def test_bounds_that_are_not_met() -> None:
         found.evaluate(samples("bottleneck"), sampling=1e-7)
     with pytest.raises(tpc.TpcError, match="E0983"):
         found.evaluate(np.ones((1001, 3)))
+    with pytest.raises(tpc.TpcError, match="x holds no samples"):
+        found.evaluate(np.ones((0, 3)))
     with pytest.raises(tpc.TpcError, match="E0979"):
         _ = found.source
     with pytest.raises(tpc.TpcError, match="E0960"):

@@ -25,8 +25,10 @@ def checked(inputs: Mapping[str, tuple[int, ...]], X: Any) -> dict[str, Any]:
     except ValueError as error:
         raise ValueError("their shapes differ, or not all are numbers") from error
     for name, shape in inputs.items():
-        if data[name].shape[1:] != tuple(shape):
+        if data[name].ndim == 0 or data[name].shape[1:] != tuple(shape):
             raise ValueError(f"{name} has shape {data[name].shape}, not (N, *{tuple(shape)})")
+        if not len(data[name]):
+            raise ValueError(f"{name} holds no samples")
         if not np.isfinite(data[name]).all():
             raise ValueError(f"{name} contains NaN or infinity")
     if len({len(values) for values in data.values()}) != 1:
