@@ -52,8 +52,8 @@ class SamplingError(ArithmeticError):
 
     def __init__(self, sampling: float, error: float) -> None:
         super().__init__(
-            f"neurons were sampled to a relative standard error of {error:.1e} only, not "
-            f"{sampling:.1e}"
+            f"neurons were sampled to a relative standard error of {error:.3g} only, not "
+            f"{sampling:.3g}"
         )
         self.error = error
 

@@ -45,7 +45,7 @@ class SamplingError(ArithmeticError):
     def __init__(self, sampling: float, error: float) -> None:
         super().__init__(
             f"expectations over many Gaussians were sampled to a relative standard error of "
-            f"{error:.1e} only, not {sampling:.1e}"
+            f"{error:.3g} only, not {sampling:.3g}"
         )
         self.error = error
 
