@@ -95,6 +95,10 @@ CASES = {
         "    return V @ relu(sum((Q @ h) * (K @ h)) * n^(-1/2) * (A @ h) + h)\n",
     ),
     "block": (SEQUENCE, BLOCK.format(phi="relu")),
+    "block behind a norm": (
+        SEQUENCE,
+        BLOCK.format(phi="relu").replace("Q @ h, K @ h", "Q @ rms_norm(h), K @ rms_norm(h)"),
+    ),
     "two blocks": (
         SEQUENCE,
         """
@@ -235,6 +239,12 @@ def test_levels() -> None:
     ]
     value = program("two blocks").limit("nngp").evaluate(samples("two blocks"), sampling=2e-2)
     assert np.linalg.eigvalsh(value).min() > 0
+
+
+def test_numbers_that_outgrow_their_noise_are_not_cut() -> None:
+    """A norm divides by the root of a sum of squares: of size n, give or take the root of n."""
+    found = cut(program("block behind a norm").module)
+    assert [(s.name, s.shape) for s in found.scalars] == [("s", (2, 2))]
 
 
 def test_the_face_of_a_limit() -> None:

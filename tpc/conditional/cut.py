@@ -182,7 +182,9 @@ class _Laws:
         found = number(self.context, entry)
         if found.noise is None:
             return found.is_zero and self._begins_at_zero(entry[0])
-        return power_of(found.noise) >= 0
+        noise = power_of(found.noise)
+        beside = not found.is_zero and power_of(found.power) > noise  # its own mean outgrows it
+        return noise >= 0 and not beside
 
     def _begins_at_zero(self, node: Node) -> bool:
         """Whether a value is made by a weight that begins at zero, so that it moves later."""
