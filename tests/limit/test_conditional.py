@@ -333,14 +333,11 @@ REFUSED = {
         "ntk",
         "stop_gradient",
     ),
-    "with a mean": (
+    "with a mean that grows": (
         "param A : [n, n]\n"
-        "def f(x):\n"
-        "    h = U @ x\n"
-        "    g = stack(mean(A @ h) * n^(1/2), mean(h * h))\n"
-        "    return V @ relu(g[1] * h + g[2] * (A @ h))",
+        "def f(x):\n    h = U @ x\n    return V @ relu(dot(A @ h, A @ h) * n^(-1/2) * h)",
         "nngp",
-        "mean of its own",
+        "divide inner products by n",
     ),
     "masks inside of a nonlinearity": (
         "param A : [k, n]\nparam B : [n, k]\n"
