@@ -86,6 +86,7 @@ AVERAGED = (
     "bottleneck, nngp",
     "bottleneck, ntk",
     "learned offset, nngp",
+    "random gain, nngp",
     "random gain, ntk",
     "gain below a weight, nngp",
     "gain twice, nngp",

@@ -398,3 +398,15 @@ def test_finite_networks_approach_the_average(name: str, kind: str) -> None:
         each = np.einsum("snmkk->snm", finite.reshape(seeds, 2, 2, outputs, outputs)) / outputs
         spread = np.hypot(each.std(axis=0, ddof=1) / np.sqrt(seeds), error)
         assert np.all(np.abs(each.mean(axis=0) - value) < 5 * spread + 4 / width * scale)
+
+
+def test_a_norm_of_random_multiples_keeps_their_signs() -> None:
+    """``s z / |s z|`` is the sign of s times ``z / |z|``: E sign sign = 2 / pi arcsin."""
+    body = (
+        "param Q, A : [n, n]\nparam v : [n]\n"
+        "def f(x):\n    h = U @ x\n    return V @ layer_norm((v @ (Q @ h)) * (A @ h))"
+    )
+    found = tpc.compile(text=HEAD.format(x=VECTOR, outputs=1) + body).limit("nngp")
+    x = np.array([[1.0, 0.0, 0.0], [0.6, 0.8, 0.0], [-0.6, 0.0, 0.8]])
+    rho = x @ x.T
+    assert within(found.with_errors(x), rho * 2 / np.pi * np.arcsin(rho))
