@@ -30,6 +30,7 @@ TIMEOUT = 240
 #: Pages that train networks on real data, whose scripts the fast tests run on less.
 LONG = {
     "docs/data.md",
+    "docs/phase.md",
     "docs/predict.md",
     "docs/run.md",
     "examples/digits/README.md",

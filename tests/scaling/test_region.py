@@ -75,7 +75,13 @@ def near(found: Region, random: Random) -> dict[str, Fraction]:
     return point
 
 
-@pytest.mark.parametrize("name", PROGRAMS)
+LARGE = {"attention", "residual"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=pytest.mark.slow) if n in LARGE else n for n in PROGRAMS],
+)
 def test_symbolic_and_numeric_walks_agree(name: str) -> None:
     module = tpc.compile(text=source(name)).module
     found = region(module)
